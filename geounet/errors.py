@@ -1,0 +1,50 @@
+"""Every error and warning geounet raises on purpose; imports nothing.
+
+GeounetError
+├── RasterError       an input raster cannot be used
+├── GridError         tile, halo or grid do not fit together (also a ValueError)
+├── ModelError        a model file, card or network cannot be used
+├── OptionError       two options, or an option and the input, contradict (also a ValueError)
+├── OutputError       a result cannot be written where it was asked for (also an OSError)
+├── TrainingError     a dataset or a recipe cannot be trained on
+└── DeviceMemoryError the batch does not fit the device, a smaller one may
+GeounetWarning        the result stands, but the user should know
+"""
+
+from __future__ import annotations
+
+
+class GeounetError(Exception):
+    """Base of every error a user can cause or cure; its text is one line."""
+
+
+class RasterError(GeounetError):
+    """An input raster cannot be opened, read or understood."""
+
+
+class GridError(GeounetError, ValueError):
+    """A tile, a halo or a grid does not fit; the message names one that does."""
+
+
+class ModelError(GeounetError):
+    """A model file, its card or its network cannot be used."""
+
+
+class OptionError(GeounetError, ValueError):
+    """An option contradicts another one or the input."""
+
+
+class OutputError(GeounetError, OSError):
+    """A result cannot be written at the path asked for."""
+
+
+class TrainingError(GeounetError):
+    """A dataset or recipe cannot be trained on."""
+
+
+class DeviceMemoryError(GeounetError):
+    """The device has no room for this batch; a smaller batch may fit."""
+
+
+class GeounetWarning(UserWarning):
+    """The result stands, but the user should know something about it."""
