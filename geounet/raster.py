@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+import math
+import os
+import threading
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
-from affine import Affine
-from numpy.typing import NDArray
+import rasterio
 from pyproj import CRS
+from pyproj.exceptions import CRSError
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
+
+from geounet.drivers import Source, find_source, identity
+from geounet.errors import RasterError
+from geounet.ground import pixel_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from affine import Affine
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Patch", "RasterInfo", "RasterReader", "Reader", "identity", "open_raster", "suggest_scale",
+]  # fmt: skip
+
+# GDAL reads this once, at its first block; its default is 5 % of the memory in every process.
+os.environ.setdefault("GDAL_CACHEMAX", "64")
+
+_LOCAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_PAM_ENABLED": "YES"}
+_REMOTE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_MAX_RETRY": "4"}
+_SAMPLES = 12
+_SAMPLE_EDGE = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +56,7 @@ class RasterInfo:
     """Columns."""
     count: int
     """Bands a read returns."""
-    dtype: np.dtype
+    dtype: np.dtype[Any]
     """Type of the raw pixels."""
     transform: Affine
     """Pixel corner (col, row) → world (x, y); identity when there is no CRS and no world file."""
@@ -40,6 +71,31 @@ class RasterInfo:
     def shape(self) -> tuple[int, int]:
         """Height and width."""
         return self.height, self.width
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Extent in the CRS: min x, min y, max x, max y of the four corners."""
+        corners = ((0, 0), (self.width, 0), (0, self.height), (self.width, self.height))
+        xs, ys = zip(*(self.transform @ corner for corner in corners), strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    @property
+    def gsd_xy(self) -> tuple[float, float] | None:
+        """Metres on the ground per column and per row, at the centre; None without a CRS."""
+        return None if self._steps is None else (self._steps[0], self._steps[1])
+
+    @property
+    def gsd(self) -> float | None:
+        """Ground sample distance in metres: root of a pixel's area, at the centre."""
+        if self._steps is None:
+            return None
+        along_cols, along_rows, angle = self._steps
+        return math.sqrt(along_cols * along_rows * abs(math.sin(angle)))
+
+    @cached_property
+    def _steps(self) -> tuple[float, float, float] | None:
+        """Length of a step along columns, along rows (m), and the angle between them (rad)."""
+        return pixel_steps(self.crs, self.transform, self.shape)
 
 
 @dataclass(frozen=True)
@@ -69,3 +125,301 @@ class Reader(Protocol):
     def close(self) -> None:
         """Let go of the file."""
         ...
+
+
+@dataclass(frozen=True)
+class _Masking:
+    """Where a raster says which pixels count."""
+
+    alpha: int | None
+    """Band whose zeros are no data, 1-based."""
+    nodata: tuple[float | None, ...]
+    """Marker of each band that is read."""
+    masks: tuple[int, ...]
+    """Bands whose stored mask is read; a pixel counts when any of them says so."""
+
+
+class RasterReader:
+    """A raster file; one GDAL handle per thread and process. Made by `open_raster`."""
+
+    def __init__(
+        self, source: Source, info: RasterInfo, bands: tuple[int, ...], masking: _Masking
+    ) -> None:
+        """Keep what was found; handles are opened when a thread first reads."""
+        self._source = source
+        self._info = info
+        self._bands = bands
+        self._masking = masking
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._handles: list[Any] = []
+        self._closed = False
+
+    @property
+    def info(self) -> RasterInfo:
+        """What the raster is."""
+        return self._info
+
+    @property
+    def bands(self) -> tuple[int, ...]:
+        """The file's band numbers that a read returns, 1-based."""
+        return self._bands
+
+    def read(self, window: Window) -> Patch:
+        """Return the pixels of a window that lies wholly inside the raster.
+
+        Raises:
+            RasterError: the file is damaged, truncated or gone.
+        """
+        assert _inside(window, self.info.shape), f"{window} leaves {self.info.shape}"
+        masking = self._masking
+        extra = () if masking.alpha is None else (masking.alpha,)
+        with _gdal(self._source, self.info.path, f"rows {window.row_off}+{window.height}"):
+            handle = self._handle()
+            data = handle.read([*self._bands, *extra], window=window, out_dtype=self.info.dtype)
+            masks = handle.read_masks(list(masking.masks), window=window) if masking.masks else None
+        bands = data[: len(self._bands)]
+        valid = _valid(bands, masking.nodata)
+        if masks is not None:
+            valid &= masks.any(axis=0)
+        if extra:
+            valid &= data[-1] != 0
+        return Patch(bands, valid, window)
+
+    def close(self) -> None:
+        """Close the handles of all threads; no thread may be reading."""
+        self._closed = True
+        with self._lock:
+            for handle in self._handles:
+                handle.close()
+            self._handles.clear()
+
+    def __enter__(self) -> Self:
+        """Return the reader itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def _handle(self) -> Any:  # noqa: ANN401 - rasterio has no types
+        """Return this thread's own handle: GDAL's are not safe to share, nor to inherit by fork."""
+        assert not self._closed, f"{self.info.path} is closed"
+        if getattr(self._local, "process", None) != os.getpid():
+            self._local.handle = _open(self._source)
+            self._local.process = os.getpid()
+            with self._lock:
+                self._handles.append(self._local.handle)
+        return self._local.handle
+
+
+def open_raster(
+    path: str | Path,
+    *,
+    bands: Sequence[int] | None = None,
+    allow_vrt: bool = False,
+    indexed: bool = False,
+) -> RasterReader:
+    """Return a reader of a raster file or URL.
+
+    Args:
+        path: a file (GeoTIFF, COG, PNG, JPEG, WebP, JPEG 2000, HFA, VRT), or an `https://` or
+            `s3://` URL.
+        bands: 1-based bands to read, in that order; all but alpha when None. An alpha band that
+            is named here is data, and masks nothing.
+        allow_vrt: also open a VRT with sources outside its folder.
+        indexed: read the indices of a colour table instead of refusing it.
+
+    Raises:
+        RasterError: it cannot be opened, or not be understood.
+    """
+    source = find_source(path, allow_vrt=allow_vrt)
+    shown = Path(path)
+    with _gdal(source, shown, "open"), _open(source) as handle:
+        chosen = _choose_bands(handle, path, bands)
+        _check(handle, path, chosen, indexed=indexed)
+        info = _describe(handle, shown, chosen)
+        masking = _masking(handle, chosen)
+    return RasterReader(source, info, chosen, masking)
+
+
+def suggest_scale(reader: Reader) -> tuple[float, float]:
+    """Return the 2nd and 98th percentile of valid pixels, from windows spread evenly.
+
+    Raises:
+        RasterError: none of the sampled pixels is valid.
+    """
+    for count in (_SAMPLES, 4 * _SAMPLES):
+        pixels = [
+            patch.data[:, patch.valid].ravel()
+            for patch in map(reader.read, _spread(reader.info.shape, count))
+            if patch.valid.any()
+        ]
+        if pixels:
+            low, high = np.percentile(np.concatenate(pixels), (2, 98))
+            return float(low), float(high if high > low else low + 1)
+    raise RasterError(f"{reader.info.path}: no valid pixel found in {count}² samples; set --scale")
+
+
+def _spread(shape: tuple[int, int], count: int) -> Iterator[Window]:
+    """Yield up to count by count windows in an even grid, the whole of a small raster."""
+    spans = []
+    for size in shape:
+        edges = np.linspace(0, size, min(count, -(-size // _SAMPLE_EDGE)) + 1).astype(int)
+        starts = [max(0, (a + b - _SAMPLE_EDGE) // 2) for a, b in pairwise(edges)]
+        spans.append([(at, min(_SAMPLE_EDGE, size - at)) for at in starts])
+    for row, height in spans[0]:
+        for col, width in spans[1]:
+            yield Window(col, row, width, height)
+
+
+def _inside(window: Window, shape: tuple[int, int]) -> bool:
+    row, col, height, width = window.row_off, window.col_off, window.height, window.width
+    fits = row + height <= shape[0] and col + width <= shape[1]
+    return bool(fits and min(row, col) >= 0 and min(height, width) > 0)
+
+
+def _open(source: Source) -> Any:  # noqa: ANN401 - rasterio has no types
+    return rasterio.open(source.name, driver=source.driver, sharing=False)
+
+
+@contextmanager
+def _gdal(source: Source, path: Path, doing: str) -> Iterator[None]:
+    """Set GDAL up for one call, and turn its errors into ours."""
+    with warnings.catch_warnings(), rasterio.Env(**(_REMOTE if source.remote else _LOCAL)):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            yield
+        except (RasterioError, OSError, ValueError) as error:
+            raise RasterError(
+                f"{path}: cannot be read ({doing}: {_cause(error)}); "
+                "it is damaged or incomplete, copy or download it again"
+            ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """Return the most telling message of a chain of errors, on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:300]
+
+
+def _choose_bands(handle: Any, path: str | Path, bands: Sequence[int] | None) -> tuple[int, ...]:  # noqa: ANN401
+    pairs = zip(handle.indexes, handle.colorinterp, strict=True)
+    colours = tuple(band for band, meaning in pairs if meaning != ColorInterp.alpha)
+    if not colours:
+        cure = "name one of its subdatasets" if handle.subdatasets else "check the file"
+        raise RasterError(f"{path}: has no band of data ({handle.count} bands in all); {cure}")
+    for band in bands or ():
+        if not 1 <= band <= handle.count:
+            raise RasterError(
+                f"{path}: has no band {band} (it has 1 to {handle.count}); set --bands"
+            )
+    return tuple(bands) if bands else colours
+
+
+def _check(handle: Any, path: str | Path, bands: tuple[int, ...], *, indexed: bool) -> None:  # noqa: ANN401
+    """Refuse what would be read wrongly."""
+    kinds = {handle.dtypes[band - 1] for band in bands}
+    if any("complex" in kind for kind in kinds):
+        raise RasterError(
+            f"{path}: has complex pixels ({', '.join(sorted(kinds))}, expected real numbers); "
+            "write its amplitude to a file first"
+        )
+    if not indexed and any(handle.colorinterp[band - 1] == ColorInterp.palette for band in bands):
+        raise RasterError(
+            f"{path}: has a colour table (1 band of indices, expected colours); "
+            f"run: gdal_translate -expand rgb {path} rgb.tif"
+        )
+    placed = not handle.transform.is_identity
+    if not placed and handle.gcps[0]:
+        raise RasterError(
+            f"{path}: has only ground control points ({len(handle.gcps[0])}, expected a "
+            f"geotransform); run: gdalwarp -r bilinear {path} warped.tif"
+        )
+    if not placed and handle.rpcs is not None:
+        raise RasterError(
+            f"{path}: has only an RPC camera model (expected a geotransform); "
+            f"run: gdalwarp -rpc -r bilinear {path} warped.tif"
+        )
+    numbers = tuple(handle.transform)[:6]
+    if not all(map(math.isfinite, numbers)) or handle.transform.is_degenerate:
+        raise RasterError(f"{path}: has a geotransform of no area ({numbers}); set it anew")
+
+
+def _describe(handle: Any, path: Path, bands: tuple[int, ...]) -> RasterInfo:  # noqa: ANN401
+    first = bands[0] - 1
+    return RasterInfo(
+        path=path,
+        height=handle.height,
+        width=handle.width,
+        count=len(bands),
+        dtype=np.result_type(*(handle.dtypes[band - 1] for band in bands)),
+        transform=handle.transform,
+        # A CRS without a place on the ground says nothing about the pixels.
+        crs=None if handle.transform.is_identity else _crs(handle.crs, path),
+        nodata=handle.nodatavals[first],
+        block_shape=handle.block_shapes[first],
+    )
+
+
+def _crs(crs: Any, path: Path) -> CRS | None:  # noqa: ANN401 - rasterio has no types
+    if not crs:
+        return None
+    try:
+        return CRS.from_wkt(crs.to_wkt(version="WKT2_2019"))
+    except (CRSError, RasterioError) as error:
+        raise RasterError(
+            f"{path}: has a CRS that PROJ does not know ({_cause(error)}); "
+            f"run: gdal_translate -a_srs EPSG:… {path} fixed.tif"
+        ) from error
+
+
+def _masking(handle: Any, bands: tuple[int, ...]) -> _Masking:  # noqa: ANN401
+    alphas = [
+        band
+        for band, meaning in zip(handle.indexes, handle.colorinterp, strict=True)
+        if meaning == ColorInterp.alpha and band not in bands
+    ]
+    nodata = tuple(handle.nodatavals[band - 1] for band in bands)
+    flags = [set(handle.mask_flag_enums[band - 1]) for band in bands]
+    if not alphas and any(MaskFlags.per_dataset in found for found in flags):
+        masks: tuple[int, ...] = (
+            () if any(MaskFlags.alpha in found for found in flags) else bands[:1]
+        )
+    else:
+        masks = tuple(band for band, found in zip(bands, flags, strict=True) if not found)
+    return _Masking(alphas[0] if alphas else None, nodata, masks)
+
+
+def _valid(data: NDArray[Any], nodata: tuple[float | None, ...]) -> NDArray[np.bool_]:
+    """Return where not every band is nodata, and every band is finite."""
+    valid = np.ones(data.shape[1:], dtype=np.bool_)
+    if None not in nodata:
+        empty = valid.copy()
+        for band, marker in zip(data, nodata, strict=True):
+            assert marker is not None
+            empty &= _equals(band, marker)
+        np.logical_not(empty, out=valid)
+    if data.dtype.kind == "f":
+        for band in data:
+            valid &= np.isfinite(band)
+    return valid
+
+
+def _equals(band: NDArray[Any], marker: float) -> NDArray[np.bool_]:
+    """Return where a band is its marker, as its own dtype would store that marker."""
+    if band.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            stored = band.dtype.type(marker)
+    elif math.isfinite(marker) and marker == int(marker) and _holds(band.dtype, int(marker)):
+        stored = band.dtype.type(int(marker))
+    else:
+        return np.zeros(band.shape, dtype=np.bool_)
+    same: NDArray[np.bool_] = np.isnan(band) if np.isnan(stored) else np.equal(band, stored)
+    return same
+
+
+def _holds(dtype: np.dtype[Any], number: int) -> bool:
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= number <= limits.max)

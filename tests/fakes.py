@@ -1,0 +1,45 @@
+"""Stand-ins with known answers, so that a room is tested without the rooms below it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+
+from geounet.raster import Patch, RasterInfo
+
+
+class FakeReader:
+    """A Reader over an array; remembers the windows it was asked for in `asked`."""
+
+    def __init__(self, array, valid=None, transform=None, crs=None):
+        """Wrap `(bands, height, width)` pixels; everything is valid unless told otherwise."""
+        self._array = np.asarray(array)
+        count, height, width = self._array.shape
+        self._valid = np.ones((height, width), bool) if valid is None else np.asarray(valid)
+        self.asked = []
+        self.closed = False
+        self.info = RasterInfo(
+            path=Path("fake.tif"),
+            height=height,
+            width=width,
+            count=count,
+            dtype=self._array.dtype,
+            transform=Affine.identity() if transform is None else transform,
+            crs=crs,
+            nodata=None,
+            block_shape=(min(height, 64), min(width, 64)),
+        )
+
+    def read(self, window):
+        """Return a copy of the pixels of a window inside the array."""
+        rows, cols = window.toslices()
+        assert 0 <= rows.start < rows.stop <= self.info.height, window
+        assert 0 <= cols.start < cols.stop <= self.info.width, window
+        self.asked.append(window)
+        return Patch(self._array[:, rows, cols].copy(), self._valid[rows, cols].copy(), window)
+
+    def close(self):
+        """Remember that it was closed."""
+        self.closed = True
