@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 import threading
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -14,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
-import rasterio
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from geounet.drivers import Source, find_source, identity
+from geounet.drivers import find_source, identity
 from geounet.errors import RasterError
+from geounet.gdal import cause, open_source, reading
 from geounet.ground import pixel_steps
 
 if TYPE_CHECKING:
@@ -31,15 +29,12 @@ if TYPE_CHECKING:
     from affine import Affine
     from numpy.typing import NDArray
 
+    from geounet.drivers import Source
+
 __all__ = [
     "Patch", "RasterInfo", "RasterReader", "Reader", "identity", "open_raster", "suggest_scale",
 ]  # fmt: skip
 
-# GDAL reads this once, at its first block; its default is 5 % of the memory in every process.
-os.environ.setdefault("GDAL_CACHEMAX", "64")
-
-_LOCAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_PAM_ENABLED": "YES"}
-_REMOTE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_MAX_RETRY": "4"}
 _SAMPLES = 12
 _SAMPLE_EDGE = 128
 
@@ -174,7 +169,7 @@ class RasterReader:
         assert _inside(window, self.info.shape), f"{window} leaves {self.info.shape}"
         masking = self._masking
         extra = () if masking.alpha is None else (masking.alpha,)
-        with _gdal(self._source, self.info.path, f"rows {window.row_off}+{window.height}"):
+        with reading(self._source, self.info.path, f"rows {window.row_off}+{window.height}"):
             handle = self._handle()
             data = handle.read([*self._bands, *extra], window=window, out_dtype=self.info.dtype)
             masks = handle.read_masks(list(masking.masks), window=window) if masking.masks else None
@@ -206,7 +201,7 @@ class RasterReader:
         """Return this thread's own handle: GDAL's are not safe to share, nor to inherit by fork."""
         assert not self._closed, f"{self.info.path} is closed"
         if getattr(self._local, "process", None) != os.getpid():
-            self._local.handle = _open(self._source)
+            self._local.handle = open_source(self._source)
             self._local.process = os.getpid()
             with self._lock:
                 self._handles.append(self._local.handle)
@@ -235,7 +230,7 @@ def open_raster(
     """
     source = find_source(path, allow_vrt=allow_vrt)
     shown = Path(path)
-    with _gdal(source, shown, "open"), _open(source) as handle:
+    with reading(source, shown, "open"), open_source(source) as handle:
         chosen = _choose_bands(handle, path, bands)
         _check(handle, path, chosen, indexed=indexed)
         info = _describe(handle, shown, chosen)
@@ -277,31 +272,6 @@ def _inside(window: Window, shape: tuple[int, int]) -> bool:
     row, col, height, width = window.row_off, window.col_off, window.height, window.width
     fits = row + height <= shape[0] and col + width <= shape[1]
     return bool(fits and min(row, col) >= 0 and min(height, width) > 0)
-
-
-def _open(source: Source) -> Any:  # noqa: ANN401 - rasterio has no types
-    return rasterio.open(source.name, driver=source.driver, sharing=False)
-
-
-@contextmanager
-def _gdal(source: Source, path: Path, doing: str) -> Iterator[None]:
-    """Set GDAL up for one call, and turn its errors into ours."""
-    with warnings.catch_warnings(), rasterio.Env(**(_REMOTE if source.remote else _LOCAL)):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            yield
-        except (RasterioError, OSError, ValueError) as error:
-            raise RasterError(
-                f"{path}: cannot be read ({doing}: {_cause(error)}); "
-                "it is damaged or incomplete, copy or download it again"
-            ) from error
-
-
-def _cause(error: BaseException) -> str:
-    """Return the most telling message of a chain of errors, on one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split())[:300]
 
 
 def _choose_bands(handle: Any, path: str | Path, bands: Sequence[int] | None) -> tuple[int, ...]:  # noqa: ANN401
@@ -370,7 +340,7 @@ def _crs(crs: Any, path: Path) -> CRS | None:  # noqa: ANN401 - rasterio has no 
         return CRS.from_wkt(crs.to_wkt(version="WKT2_2019"))
     except (CRSError, RasterioError) as error:
         raise RasterError(
-            f"{path}: has a CRS that PROJ does not know ({_cause(error)}); "
+            f"{path}: has a CRS that PROJ does not know ({cause(error)}); "
             f"run: gdal_translate -a_srs EPSG:… {path} fixed.tif"
         ) from error
 

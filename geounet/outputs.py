@@ -1,0 +1,163 @@
+"""Let results appear whole or not at all: targets checked early, files staged and renamed last."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from geounet.errors import GeounetError, OptionError, OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DATABASE_SIDES = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a GeoPackage that is open, or was killed."""
+
+RASTER_SIDES = (".aux.xml", ".ovr", ".msk")
+"""What GDAL may find beside a raster."""
+
+SHAPEFILE_PARTS = (".shx", ".dbf", ".prj", ".cpg")
+"""Files that make a shapefile together with its .shp."""
+
+SHAPEFILE_INDEXES = (".qix", ".sbn", ".sbx")
+"""Indexes others make beside a shapefile; wrong once it is replaced."""
+
+
+def check_target(
+    path: str | Path,
+    *,
+    inputs: Iterable[str | Path] = (),
+    overwrite: bool = False,
+    suffixes: Iterable[str],
+) -> None:
+    """Refuse an output that could not, or must not, be written; writes nothing itself.
+
+    Args:
+        path: where the result shall appear.
+        inputs: files the run reads; an output must be none of them, by no name.
+        overwrite: True = an existing output may be replaced.
+        suffixes: the suffixes known here, with their dots.
+
+    Raises:
+        OptionError: the suffix is unknown, or the output is an input.
+        OutputError: the output exists, is a folder, or its folder is missing or read-only.
+    """
+    target, known = Path(path), tuple(suffixes)
+    if target.suffix.lower() not in known:
+        got = target.suffix or "no suffix"
+        raise OptionError(f"{path}: unknown kind of output ({got}, expected {', '.join(known)})")
+    try:
+        if target.is_dir():
+            raise OutputError(f"{path}: is a folder, expected a file name; add one")
+        _check_folder(target)
+        if target.exists():
+            _check_existing(target, inputs, overwrite=overwrite)
+    except OSError as error:
+        if isinstance(error, GeounetError):
+            raise
+        raise OutputError(f"{path}: {_reason(error)}; choose another output") from error
+
+
+@contextmanager
+def staged(path: str | Path, *, folder: str | Path | None = None) -> Iterator[Path]:
+    """Yield a temporary path with the same suffix; on success its file becomes `path`.
+
+    The file is synced and renamed in one step; after any exception nothing of it is left, and
+    what stood at `path` before stands there still.
+
+    Args:
+        path: where the result shall appear.
+        folder: where the temporary file stands, on the same disk; beside `path` when None.
+
+    Raises:
+        OutputError: the disk is full, the folder is gone, or the file was never written.
+    """
+    target = Path(path)
+    home = target.parent if folder is None else Path(folder)
+    name = f".{target.stem}.{os.getpid()}-{token_hex(4)}.part{target.suffix}"
+    temporary = home / name
+    try:
+        yield temporary
+        _commit(temporary, target)
+    except OSError as error:
+        if isinstance(error, GeounetError | BrokenPipeError):
+            raise
+        raise OutputError(
+            f"{path}: cannot be written ({_reason(error)}); free some space or choose another place"
+        ) from error
+    finally:
+        _discard(temporary)
+
+
+def sync(path: Path) -> None:
+    """Have the system put a file, or a folder's list of names, on the disk now."""
+    if path.is_dir() and not hasattr(os, "O_DIRECTORY"):
+        return  # Windows has no handle for a folder, and no need of one
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _check_folder(target: Path) -> None:
+    folder = target.parent
+    if not folder.exists():
+        raise OutputError(f"{target}: its folder does not exist; run: mkdir -p {folder}")
+    if not folder.is_dir():
+        raise OutputError(f"{target}: {folder} is a file, expected a folder; choose another output")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{target}: its folder is not writable; choose another or run: chmod u+w")
+
+
+def _check_existing(target: Path, inputs: Iterable[str | Path], *, overwrite: bool) -> None:
+    for source in inputs:
+        if os.path.exists(source) and target.samefile(source):  # noqa: PTH110 - a URL is no Path
+            raise OptionError(f"{target}: is the input {source}; choose another output")
+    if not overwrite:
+        raise OutputError(f"{target}: exists already; pass --overwrite to replace it")
+    if not target.is_file():
+        raise OutputError(f"{target}: is no regular file; choose another output")
+    if not os.access(target, os.W_OK):
+        raise OutputError(f"{target}: is write-protected; choose another output or run: chmod u+w")
+    for suffix in DATABASE_SIDES:
+        side = _beside(target, suffix)
+        if suffix != "-shm" and side.exists() and side.stat().st_size:
+            raise OutputError(f"{target}: is open in another program ({side.name}); close it there")
+
+
+def _commit(temporary: Path, target: Path) -> None:
+    """Rename the parts, the main file last; then nothing old may stand beside the new file."""
+    if target.suffix.lower() == ".shp":
+        for suffix in SHAPEFILE_PARTS:
+            part, final = temporary.with_suffix(suffix), target.with_suffix(suffix)
+            if part.exists():
+                sync(part)
+                part.replace(final)
+    sync(temporary)
+    temporary.replace(target)
+    for suffix in (*DATABASE_SIDES, *RASTER_SIDES):
+        _beside(target, suffix).unlink(missing_ok=True)
+    if target.suffix.lower() == ".shp":
+        for suffix in SHAPEFILE_INDEXES:
+            target.with_suffix(suffix).unlink(missing_ok=True)
+    sync(target.parent)
+
+
+def _discard(temporary: Path) -> None:
+    """Delete everything that was written under the temporary name."""
+    with suppress(OSError):
+        for left in temporary.parent.iterdir():
+            if left.name.startswith(temporary.stem):
+                left.unlink(missing_ok=True)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or " ".join(str(error).split())).lower()
