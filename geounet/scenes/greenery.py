@@ -1,0 +1,104 @@
+"""Trees, shrubs, hedges and vehicles: singly, in rows, in woods and car parks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import shapely
+
+from geounet.scenes.buildings import shade
+from geounet.scenes.streets import Frame
+from geounet.scenes.things import Colour, Filling, Patch, Tree, Vehicle
+
+_LEAVES = [(74, 96, 52), (86, 106, 60), (66, 86, 50), (98, 112, 66), (80, 92, 60), (112, 112, 70)]
+_NEEDLES = [(52, 72, 52), (60, 78, 58)]
+_TWIGS = [(116, 106, 96), (128, 118, 108), (104, 98, 88)]
+_PAINTS = [
+    (226, 226, 226), (198, 200, 202), (150, 152, 156), (62, 64, 68), (40, 42, 46),
+    (120, 40, 36), (50, 70, 110), (176, 170, 158), (90, 94, 98), (234, 234, 232),
+]  # fmt: skip
+_BAY = 2.6
+
+
+def tree(x: float, y: float, radius: float, rng: np.random.Generator) -> Tree:
+    """Return a tree of about this radius."""
+    draw = float(rng.random())
+    kind: Literal["leafy", "conifer", "bare"] = (
+        "conifer" if draw < 0.14 else "bare" if draw > 0.9 else "leafy"
+    )
+    palette = {"leafy": _LEAVES, "conifer": _NEEDLES, "bare": _TWIGS}[kind]
+    colour = shade(palette[int(rng.integers(len(palette)))], 0.09, rng)
+    size = radius * float(rng.uniform(0.7, 1.3))
+    height = min(1.2 * size + float(rng.uniform(1, 5)), 17.0) if size > 1 else 1.4 * size
+    if kind == "conifer":
+        size, height = 0.65 * size, min(2.2 * size + 2, 17.0)
+    return Tree(x=x, y=y, radius=size, height=height, colour=colour, kind=kind)
+
+
+def scatter(
+    polygon: shapely.Polygon, per_m2: float, radius: float, rng: np.random.Generator
+) -> list[Tree]:
+    """Return trees strewn over a polygon, in clusters."""
+    left, top, right, bottom = polygon.bounds
+    count = int(rng.poisson(per_m2 * (right - left) * (bottom - top)))
+    middles = rng.uniform((left, top), (right, bottom), (max(count // 4, 1), 2))
+    spots = middles[rng.integers(len(middles), size=count)] + rng.normal(0, 6, (count, 2))
+    inside = shapely.contains_xy(polygon, spots[:, 0], spots[:, 1])
+    return [tree(float(x), float(y), radius, rng) for x, y in spots[inside]]
+
+
+def hedge(start: Frame, length: float, rng: np.random.Generator) -> list[Tree]:
+    """Return shrubs in a row along a frame."""
+    colour = shade(_LEAVES[int(rng.integers(4))], 0.1, rng)
+    shrubs = []
+    for along in np.arange(0, length, 1.1):
+        spot = start.at(float(along), float(rng.normal(0, 0.15)))
+        size = float(rng.uniform(0.75, 1.15))
+        shrubs.append(
+            Tree(x=spot.x, y=spot.y, radius=size, height=1.6 * size, colour=colour, kind="leafy")
+        )
+    return shrubs
+
+
+def car(frame: Frame, rng: np.random.Generator) -> Vehicle:
+    """Return a parked car, give or take a van."""
+    colour: Colour = shade(_PAINTS[int(rng.integers(len(_PAINTS)))], 0.08, rng)
+    van = rng.random() < 0.12
+    return Vehicle(
+        frame=frame.at(0, 0, float(rng.normal(0, 0.03))),
+        long=float(rng.uniform(2.6, 3.1) if van else rng.uniform(1.95, 2.4)),
+        wide=float(rng.uniform(0.85, 0.98)),
+        height=2.2 if van else 1.45,
+        colour=colour,
+        windows=not van,
+    )
+
+
+def truck(frame: Frame, rng: np.random.Generator) -> Vehicle:
+    """Return a lorry's box or a container."""
+    colours = [(224, 224, 222), (70, 96, 130), (150, 72, 52), (188, 184, 176), (92, 112, 92)]
+    return Vehicle(
+        frame=frame,
+        long=float(rng.choice([3.05, 6.1, 6.8])),
+        wide=1.25,
+        height=float(rng.uniform(2.6, 3.9)),
+        colour=shade(colours[int(rng.integers(len(colours)))], 0.1, rng),
+        windows=False,
+    )
+
+
+def car_park(frame: Frame, half: tuple[float, float], rng: np.random.Generator) -> Filling:
+    """Return a car park: asphalt, bays, cars in rows."""
+    material = str(rng.choice(["asphalt", "worn"]))
+    filling = Filling(patches=[Patch(polygon=frame.box(*half), material=material)])
+    share = float(rng.uniform(0.25, 0.85))
+    for across in np.arange(-half[1] + 2.6, half[1] - 2.4, 8.0):
+        bays = np.arange(-half[0] + 1.5, half[0] - 1.5, _BAY)
+        for along in bays:
+            line = frame.at(float(along) - _BAY / 2, float(across)).box(0.06, 2.4)
+            filling.patches.append(Patch(polygon=line, material="paint"))
+            if rng.random() < share:
+                spot = frame.at(float(along), float(across), np.pi / 2 * float(rng.choice([-1, 1])))
+                filling.vehicles.append(car(spot, rng))
+    return filling

@@ -1,0 +1,99 @@
+"""A town as a picture and its truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.features import rasterize
+
+from geounet.scenes.canvas import Sun
+from geounet.scenes.light import Camera, develop
+from geounet.scenes.plan import plan_town
+from geounet.scenes.render import render
+
+GSD = 0.3
+"""Edge of a pixel in metres."""
+_SLIVER = 10.0
+
+
+@dataclass(frozen=True)
+class Town:
+    """An aerial picture of a town, and where its buildings are."""
+
+    image: NDArray[np.uint8]
+    """`(3, height, width)`; 0 in all bands is nodata, valid pixels are 1-255."""
+    valid: NDArray[np.bool_]
+    """`(height, width)`, True = data."""
+    buildings: list[shapely.Polygon]
+    """Roof outlines in pixels (x = column, y = row), clipped to the data; none overlap."""
+    mask: NDArray[np.bool_]
+    """`(height, width)`, True = building."""
+
+
+def town(size: int, seed: int) -> Town:
+    """Return a town of `size` x `size` pixels of 0.3 m; the same for the same arguments."""
+    rng = np.random.default_rng([seed, size])
+    plan = plan_town(size * GSD, rng)
+    sun, camera = draw_sun(rng), draw_camera(rng)
+    image = develop(render(plan, size, sun, (0, 0)), camera, rng)
+    data = ragged(size, rng)
+    valid = burn([data], size)
+    image *= valid
+    buildings = clip([building.outline for building in plan.filling.buildings], data)
+    return Town(image, valid, buildings, burn(buildings, size))
+
+
+def draw_sun(rng: np.random.Generator) -> Sun:
+    """Return a sun as on a flying day."""
+    return Sun(float(rng.uniform(95, 265)), float(rng.uniform(32, 56)))
+
+
+def draw_camera(rng: np.random.Generator) -> Camera:
+    """Return a camera with its own exposure, colours and noise."""
+    warmth = float(rng.normal(0, 0.04))
+    return Camera(
+        exposure=float(rng.uniform(0.75, 1.15)),
+        balance=(1 + warmth, 1.0, 1 - warmth),
+        haze=float(rng.uniform(0.005, 0.05)),
+        noise=float(rng.uniform(1.0, 3.0)),
+        gamma=float(rng.uniform(1.9, 2.3)),
+    )
+
+
+def ragged(size: int, rng: np.random.Generator) -> shapely.Polygon:
+    """Return the part of the picture that was flown, in pixels: a tilted, stepped edge."""
+    start = float(rng.uniform(0.01, 0.05)) * size
+    fall = float(rng.uniform(-0.03, 0.05)) * size
+    steps = np.sort(rng.uniform(0, size, 5))
+    edge, level = [(-1.0, -1.0), (-1.0, start)], start
+    for x in steps:
+        slope = start + fall * x / size
+        edge.append((float(x), slope + level - start))
+        level += float(rng.normal(0, 0.012)) * size
+        edge.append((float(x) + 0.4, slope + level - start))
+    edge += [(size + 1.0, start + fall + level - start), (size + 1.0, -1.0)]
+    lost = shapely.Polygon(edge).buffer(0)
+    if rng.random() < 0.5:
+        lost = shapely.transform(lost, lambda points: points[:, ::-1])
+    if rng.random() < 0.5:
+        lost = shapely.transform(lost, lambda points: size - points)
+    data = shapely.box(0, 0, size, size).difference(lost)
+    return max(getattr(data, "geoms", [data]), key=lambda part: part.area)
+
+
+def clip(outlines: list[shapely.Polygon], data: shapely.Polygon) -> list[shapely.Polygon]:
+    """Return outlines (metres) in pixels, cut to the data; slivers are left out."""
+    pixels = [shapely.transform(outline, lambda points: points / GSD) for outline in outlines]
+    cut = shapely.intersection(pixels, data)
+    return [part for part in shapely.get_parts(cut) if part.area >= _SLIVER]
+
+
+def burn(polygons: list[shapely.Polygon], size: int) -> NDArray[np.bool_]:
+    """Return the pixels whose middle lies in a polygon, True inside."""
+    if not polygons:
+        return np.zeros((size, size), bool)
+    inside: NDArray[np.uint8] = rasterize(polygons, out_shape=(size, size), dtype="uint8")
+    return inside.astype(bool)
