@@ -57,7 +57,13 @@ class TileGrid(Sequence[Tile]):
 
     @classmethod
     def cover(
-        cls, shape: tuple[int, int], *, tile: int, halo: int, align: int = 1, band_width: int = BAND_WIDTH
+        cls,
+        shape: tuple[int, int],
+        *,
+        tile: int,
+        halo: int,
+        align: int = 1,
+        band_width: int = BAND_WIDTH,
     ) -> TileGrid:
         """Return the grid that covers a raster.
 
@@ -76,10 +82,14 @@ class TileGrid(Sequence[Tile]):
         smallest = 2 * halo + align
         if tile < 1 or tile % align:
             nearest = max(-(-tile // align) * align, align)
-            raise GridError(f"tile must be a positive multiple of {align}, got {tile}; try {nearest}")
+            raise GridError(
+                f"tile must be a positive multiple of {align}, got {tile}; try {nearest}"
+            )
         if halo < 0 or halo % align:
             nearest = max(-(-halo // align) * align, 0)
-            raise GridError(f"halo must be a multiple of {align} from 0 up, got {halo}; try {nearest}")
+            raise GridError(
+                f"halo must be a multiple of {align} from 0 up, got {halo}; try {nearest}"
+            )
         if tile < smallest:
             raise GridError(
                 f"tile {tile} has no room for a halo of {halo} on each side; "
@@ -140,7 +150,9 @@ class TileGrid(Sequence[Tile]):
         """Return the cell of a row of tiles and a band of columns."""
         cols = self.bands[band]
         width = len(cols) * self.stride
-        return Cell(row, band, cols, self._clipped(row * self.stride, cols.start * self.stride, width))
+        return Cell(
+            row, band, cols, self._clipped(row * self.stride, cols.start * self.stride, width)
+        )
 
     def cells(self) -> Iterator[Cell]:
         """Yield every cell, band by band, top to bottom: the order of work."""

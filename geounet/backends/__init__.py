@@ -1,0 +1,30 @@
+"""Ways to run a network: each turns raw pixels into named maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Step(Protocol):
+    """Raw pixels in, named maps out; the only thing the walk knows of a model."""
+
+    def __call__(
+        self, pixels: NDArray[Any], valid: NDArray[np.bool_]
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """Run the model on one batch.
+
+        Args:
+            pixels: `(batch, bands, height, width)`, raw dtype.
+            valid: `(batch, height, width)`, True = data; what is not is filled here.
+
+        Returns:
+            `probability`: `(batch, classes, height, width)` float32, 0–1.
+
+        Raises:
+            DeviceMemoryError: when the batch is too large for the device.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The U-Net family as torch modules, their registry, and the receptive-field probe."""

@@ -1,0 +1,99 @@
+"""Tiles through any step, batch by batch; knows neither torch nor U-Net."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.backends import Step
+from geounet.errors import DeviceMemoryError
+from geounet.grid import Tile
+from geounet.rows import RowSource
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What became of one tile."""
+
+    tile: Tile
+    """Where it lies."""
+    maps: NDArray[np.float32] | None
+    """Probability `(classes, tile, tile)`, None when the tile was skipped."""
+    valid: NDArray[np.bool_]
+    """`(tile, tile)`, True = data."""
+
+
+class Batcher:
+    """Runs tiles through a step in batches of one shape; halves the batch when memory is short."""
+
+    def __init__(self, step: Step, batch_size: int, *, skip_by_core: bool) -> None:
+        """Set the batch size.
+
+        Args:
+            step: the model.
+            batch_size: tiles in a batch.
+            skip_by_core: skip tiles whose core has no data (True, when only cores are kept), or
+                those whose whole read window has none (False, when read windows are blended).
+        """
+        self._step, self.batch_size = step, batch_size
+        self._skip_by_core = skip_by_core
+
+    def run(self, source: RowSource, tiles: Sequence[Tile]) -> Iterator[Inferred]:
+        """Yield the tiles of one row, in order.
+
+        Args:
+            source: has the row loaded.
+            tiles: neighbouring tiles; batches never reach beyond them.
+        """
+        patches = [(tile, *source.tile(tile)) for tile in tiles]
+        wanted = [at for at, (tile, _, valid) in enumerate(patches) if self._wanted(tile, valid)]
+        pending: dict[int, NDArray[np.float32]] = {}
+        for at, (tile, _, valid) in enumerate(patches):
+            if at in wanted and at not in pending:
+                start = wanted.index(at)
+                batch = wanted[start : start + self.batch_size]
+                maps = self._infer([patches[one][1:] for one in batch])
+                pending.update(zip(batch, maps, strict=False))
+            yield Inferred(tile, pending.pop(at, None), valid)
+
+    def _wanted(self, tile: Tile, valid: NDArray[np.bool_]) -> bool:
+        if not self._skip_by_core:
+            return bool(valid.any())
+        top = int(tile.core.row_off - tile.read.row_off)
+        left = int(tile.core.col_off - tile.read.col_off)
+        core = valid[top : top + int(tile.core.height), left : left + int(tile.core.width)]
+        return bool(core.any())
+
+    def _infer(
+        self, patches: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]]
+    ) -> list[NDArray[np.float32]]:
+        """Run patches; on a full device in smaller batches, from now on."""
+        done: list[NDArray[np.float32]] = []
+        while len(done) < len(patches):
+            part = patches[len(done) : len(done) + self.batch_size]
+            try:
+                done.extend(self._step(*self._stacked(part))["probability"][: len(part)])
+            except DeviceMemoryError:
+                if self.batch_size == 1:
+                    raise
+                self.batch_size = self.batch_size // 2
+                log.warning("out of device memory; going on with batches of %d", self.batch_size)
+        return done
+
+    def _stacked(
+        self, patches: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """One batch of the usual shape, the last patch repeated to fill it.
+
+        A kernel may round differently for another shape, so every batch has the same.
+        """
+        short = self.batch_size - len(patches)
+        filled = [*patches, *[patches[-1]] * short]
+        return np.stack([data for data, _ in filled]), np.stack([valid for _, valid in filled])

@@ -1,0 +1,222 @@
+"""A model: its card, its network, and the one file they live in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CARD_KEY = "geounet.card"
+GOLDEN_INPUT = "golden.input"
+GOLDEN_OUTPUT = "golden.output"
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What a model expects, what it gives, and where it comes from; saved in the model's file."""
+
+    name: str
+    """Short name of the model."""
+    network: str
+    """Name of the network in the registry."""
+    network_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the network."""
+    bands: tuple[str, ...] = ("red", "green", "blue")
+    """Bands of the input, in order."""
+    dtype: str = "uint8"
+    """Type of the raw pixels the model knows."""
+    input_range: tuple[float, float] = (0.0, 255.0)
+    """Raw values that are scaled to 0 and 1."""
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    """Mean of each band after scaling to 0–1; nodata is filled with it."""
+    std: tuple[float, ...] = (0.25, 0.25, 0.25)
+    """Standard deviation of each band after scaling to 0–1."""
+    gsd: float = 0.3
+    """Ground sample distance the model is made for, metres."""
+    classes: tuple[str, ...] = ("building",)
+    """Names of the classes, one probability map each."""
+    layers: tuple[str, ...] = ("buildings",)
+    """Layer each class is written to, its plural."""
+    threshold: float = 0.5
+    """Probability from which a pixel belongs to the class."""
+    min_area_m2: float = 0.0
+    """Smaller footprints are dropped, square metres."""
+    stride: int = 1
+    """Total stride of the network: tile origins are multiples of it."""
+    receptive_field: int | None = None
+    """Farthest input pixel that can change an output pixel; None for a global context."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Data with their licences and attributions, recipe, seed, steps, the command."""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """Figures measured on images the model never saw."""
+    licence: str = "Apache-2.0"
+    """Licence of the weights."""
+
+    def __post_init__(self) -> None:
+        """Refuse a card whose parts do not fit."""
+        if not len(self.bands) == len(self.mean) == len(self.std):
+            raise ModelError(
+                f"model card: {len(self.bands)} bands but {len(self.mean)} means "
+                f"and {len(self.std)} standard deviations"
+            )
+        if not 0 < self.threshold < 1:
+            raise ModelError(
+                f"model card: threshold must lie between 0 and 1, got {self.threshold}"
+            )
+        if self.input_range[0] >= self.input_range[1] or min(self.std) <= 0 or self.gsd <= 0:
+            raise ModelError("model card: input_range, std and gsd must be positive spans")
+
+    def to_json(self) -> str:
+        """Return the card as JSON text."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """Return the card a JSON text describes.
+
+        Raises:
+            ModelError: when the text is no card.
+        """
+        try:
+            values = json.loads(text)
+            known = {entry.name for entry in fields(cls)}
+            unknown = sorted(set(values) - known)
+            if unknown:
+                raise ModelError(
+                    f"model card: unknown entry {unknown[0]!r}; made by a newer geounet?"
+                )
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        except (json.JSONDecodeError, TypeError, AttributeError) as error:
+            raise ModelError(f"model card: cannot be understood ({error})") from error
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A network with its card."""
+
+    card: ModelCard
+    """What it expects and gives."""
+    network: nn.Module
+    """The torch module, in evaluation mode."""
+    path: Path | None = None
+    """File it was read from."""
+
+    def with_card(self, **changes: Any) -> Segmenter:  # noqa: ANN401
+        """Return the same network under a changed card."""
+        return replace(self, card=replace(self.card, **changes))
+
+
+def bundled_models() -> dict[str, Path]:
+    """Return the models that come with the package, by name."""
+    folder = Path(str(resources.files("geounet.weights")))
+    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def find_model(name: str | Path) -> Path:
+    """Return the file of a bundled name or a path.
+
+    Raises:
+        ModelError: when there is neither.
+    """
+    models = bundled_models()
+    if str(name) in models:
+        return models[str(name)]
+    path = Path(name)
+    if path.suffix == SUFFIX and path.is_file():
+        return path
+    known = ", ".join(models) or "none is bundled"
+    raise ModelError(f"no model {str(name)!r}; bundled: {known}, or a path to a {SUFFIX} file")
+
+
+def read_card(name: str | Path) -> ModelCard:
+    """Return the card of a model without reading its weights.
+
+    Raises:
+        ModelError: when the file is no model of ours.
+    """
+    return _read(find_model(name), weights=False)[0]
+
+
+def load_model(name: str | Path) -> Segmenter:
+    """Return a bundled model by name, or the one in a `.safetensors` file.
+
+    Raises:
+        ModelError: when there is none, or the file is no model of ours. Nothing that a file
+            holds is ever run: safetensors holds numbers, the card is JSON.
+    """
+    from geounet.networks.registry import build, total_stride  # noqa: PLC0415
+
+    path = find_model(name)
+    card, tensors = _read(path, weights=True)
+    network = build(card.network, card.network_options)
+    try:
+        network.load_state_dict(_as_torch(tensors))
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise ModelError(f"{path}: weights do not fit network {card.network} ({first})") from error
+    if card.stride != total_stride(network):
+        raise ModelError(f"{path}: card says stride {card.stride}, network {total_stride(network)}")
+    return Segmenter(card, network.eval(), path)
+
+
+def read_golden(name: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+    """Return the golden tile `(bands, h, w)` and its expected quantised output, if there is one."""
+    from safetensors import safe_open  # noqa: PLC0415
+
+    with safe_open(find_model(name), "numpy") as file:
+        if GOLDEN_INPUT not in file.keys():  # noqa: SIM118  (not a mapping)
+            return None
+        return file.get_tensor(GOLDEN_INPUT), file.get_tensor(GOLDEN_OUTPUT)
+
+
+def save_model(
+    path: Path,
+    segmenter: Segmenter,
+    golden: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None,
+) -> None:
+    """Write network and card into one file.
+
+    Args:
+        path: where to; the caller stages it.
+        segmenter: what to write.
+        golden: a tile of raw pixels and its expected quantised output, for `models show --check`.
+    """
+    from safetensors.numpy import save_file  # noqa: PLC0415
+
+    state = segmenter.network.state_dict()
+    tensors = {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
+    if golden is not None:
+        tensors[GOLDEN_INPUT], tensors[GOLDEN_OUTPUT] = golden
+    save_file(tensors, path, {CARD_KEY: segmenter.card.to_json()})
+
+
+def _read(path: Path, *, weights: bool) -> tuple[ModelCard, dict[str, NDArray[Any]]]:
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
+
+    try:
+        with safe_open(path, "numpy") as file:
+            text = (file.metadata() or {}).get(CARD_KEY)
+            if text is None:
+                raise ModelError(f"{path}: no geounet model card in this file")
+            names = [n for n in file.keys() if not n.startswith("golden.")] if weights else []  # noqa: SIM118
+            return ModelCard.from_json(text), {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: not a readable .safetensors file ({error})") from error
+
+
+def _as_torch(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    import torch  # noqa: PLC0415
+
+    return {name: torch.from_numpy(value.copy()) for name, value in tensors.items()}

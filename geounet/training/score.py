@@ -1,0 +1,44 @@
+"""Score a segmenter on labelled sheets at its own ground sample distance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from geounet.backends.torch import TorchStep
+from geounet.model import Segmenter
+from geounet.training.dataset import Sheet
+
+HALF = 0.5
+
+
+def score_sheets(segmenter: Segmenter, sheets: Sequence[Sheet]) -> dict[str, float]:
+    """Return the building IoU of each place, pixels of its sheets pooled."""
+    counts: dict[str, NDArray[np.int64]] = {}
+    for sheet in sheets:
+        p = probability(segmenter, sheet)
+        found = p >= segmenter.card.threshold
+        both = np.array([(found & sheet.mask).sum(), (found | sheet.mask).sum()])
+        counts[sheet.place] = counts.get(sheet.place, np.zeros(2, np.int64)) + both
+    return {place: float(inter / max(union, 1)) for place, (inter, union) in counts.items()}
+
+
+def probability(segmenter: Segmenter, sheet: Sheet) -> NDArray[np.float32]:
+    """Return the probability `(height, width)` float32 on the sheet's own grid."""
+    card = segmenter.card
+    height, width = sheet.mask.shape
+    scale = sheet.gsd / card.gsd
+    size = (max(round(height * scale), 1), max(round(width * scale), 1))
+    image = torch.from_numpy(np.ascontiguousarray(sheet.image)).float()[None]
+    small = functional.interpolate(image, size, mode="bilinear", antialias=True)
+    pads = [-extent % card.stride for extent in size]
+    padded = np.pad(small[0].numpy(), ((0, 0), (0, pads[0]), (0, pads[1])), mode="symmetric")
+    step = TorchStep(segmenter, device="cpu", precision="fp32")
+    valid = np.ones((1, *padded.shape[1:]), bool)
+    p = step(padded[None], valid)["probability"][:, :, : size[0], : size[1]]
+    large = functional.interpolate(torch.from_numpy(p), (height, width), mode="bilinear")
+    return np.asarray(large[0, 0].numpy())

@@ -1,0 +1,129 @@
+"""The walk over cells: rows → tiles → network → blended cells → traced segments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.backends import Step
+from geounet.blend import Blender, weights_of
+from geounet.footprints.corners import CellTrace, trace_cell
+from geounet.grid import Cell, Tile, TileGrid
+from geounet.infer import Batcher
+from geounet.plan import Plan
+from geounet.quantise import classify
+from geounet.raster import Reader
+from geounet.rows import RowSource
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What one finished cell hands on."""
+
+    cell: Cell
+    """Which cell."""
+    q: NDArray[np.uint8] | None
+    """Quantised probability `(classes, height, width)`, 255 = nodata; None when nobody wants it."""
+    trace: CellTrace
+    """Corners of its outlines."""
+    valid_pixels: int
+    """Pixels with data."""
+
+
+@dataclass
+class Tally:
+    """What a walk has done so far: seconds of each stage, tiles run and skipped."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time of each stage."""
+    tiles: int = 0
+    """Tiles the network saw."""
+    skipped: int = 0
+    """Tiles without data."""
+
+    @contextmanager
+    def clock(self, stage: str) -> Iterator[None]:
+        """Add the time spent inside to a stage."""
+        started = time.perf_counter()
+        yield
+        spent = time.perf_counter() - started
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A plan with the raster and the step it is carried out with."""
+
+    plan: Plan
+    """What to do."""
+    reader: Reader
+    """Where pixels come from."""
+    step: Step
+    """The model."""
+    tally: Tally = field(default_factory=Tally)
+    """What was done."""
+    on_tile: Callable[[], None] = lambda: None
+    """Called after each tile of the plan."""
+
+    def blended(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, NDArray[np.uint8]]]:
+        """Yield finished, quantised cells: a function of the raster, the plan and these cells.
+
+        Args:
+            cells: consecutive rows of one band, top to bottom.
+        """
+        grid, weights = self.plan.grid, weights_of(self.plan.blend)
+        rows, cols = _touching(grid, cells, self.plan.reach)
+        blender = Blender(grid, list(cells), self.plan.classes, weights)
+        batcher = Batcher(self.step, self.plan.batch_size, skip_by_core=weights is None)
+        with closing(RowSource(self.reader, grid, cols, rows)) as source:
+            for row in rows:
+                with self.tally.clock("read"):
+                    source.load(row)
+                for tiles in _by_band(grid, row, cols):
+                    self._add(blender, batcher, source, tiles)
+                with self.tally.clock("blend"):
+                    done = list(blender.finished(row))
+                yield from done
+
+    def segments(self, cells: Sequence[Cell], *, keep_q: bool) -> Iterator[Segment]:
+        """Yield the cells with their outlines traced."""
+        for cell, q in self.blended(cells):
+            with self.tally.clock("trace"):
+                labels = classify(q, self.plan.level)
+                trace = trace_cell(labels, q, self.plan.classes)
+            valid = int(np.count_nonzero(q[0] != 255))  # noqa: PLR2004
+            yield Segment(cell, q if keep_q else None, trace, valid)
+
+    def _add(
+        self, blender: Blender, batcher: Batcher, source: RowSource, tiles: list[Tile]
+    ) -> None:
+        done = batcher.run(source, tiles)
+        for _ in tiles:
+            with self.tally.clock("infer"):
+                found = next(done)
+            with self.tally.clock("blend"):
+                blender.add(found.tile, found.maps, found.valid)
+            self.tally.skipped += found.maps is None
+            self.tally.tiles += found.maps is not None
+            self.on_tile()
+
+
+def _touching(grid: TileGrid, cells: Sequence[Cell], reach: int) -> tuple[range, range]:
+    """Rows and columns of all tiles that touch the cells."""
+    first, last = cells[0], cells[-1]
+    rows = range(max(first.row - reach, 0), min(last.row + reach + 1, grid.rows))
+    cols = range(max(first.cols.start - reach, 0), min(first.cols.stop + reach, grid.cols))
+    return rows, cols
+
+
+def _by_band(grid: TileGrid, row: int, cols: range) -> Iterator[list[Tile]]:
+    """Tiles of one row, by the cell they belong to, so that batches never cross a cell."""
+    for band in grid.bands:
+        own = range(max(band.start, cols.start), min(band.stop, cols.stop))
+        if own:
+            yield [grid.at(row, col) for col in own]
