@@ -1,16 +1,18 @@
-"""Put overlapping maps together; rows that no later tile touches leave as finished, quantised cells."""
+"""Put overlapping maps together; what no later tile touches leaves as a finished cell."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geounet.errors import ModelError, OptionError
-from geounet.grid import Cell, Tile, TileGrid
 from geounet.quantise import NODATA, quantise
+
+if TYPE_CHECKING:
+    from geounet.grid import Cell, Tile, TileGrid
 
 Weights = Callable[[int], NDArray[np.float32]]
 Profile = NDArray[np.float32]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from geounet.backends import Step
 from geounet.errors import DeviceMemoryError
-from geounet.grid import Tile
-from geounet.rows import RowSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from geounet.backends import Step
+    from geounet.grid import Tile
+    from geounet.rows import RowSource
 
 log = logging.getLogger(__name__)
 

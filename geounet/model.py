@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from geounet.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
 CARD_KEY = "geounet.card"
@@ -97,7 +97,11 @@ class ModelCard:
                 raise ModelError(
                     f"model card: unknown entry {unknown[0]!r}; made by a newer geounet?"
                 )
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+            frozen: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in values.items()
+            }
+            return cls(**frozen)
         except (json.JSONDecodeError, TypeError, AttributeError) as error:
             raise ModelError(f"model card: cannot be understood ({error})") from error
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from geounet.blend import weights_of
 from geounet.errors import GeounetWarning, OptionError, RasterError
 from geounet.grid import TileGrid
-from geounet.model import ModelCard
 from geounet.quantise import level
 from geounet.raster import RasterInfo, Reader, suggest_scale
+
+if TYPE_CHECKING:
+    from geounet.model import ModelCard
 
 TILES = (256, 384, 512, 768, 1024)
 TILES_ON_GPU = (*TILES, 1536, 2048)

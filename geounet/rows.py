@@ -1,17 +1,20 @@
-"""Rows of a raster, read once in file order and handed out as tiles, mirrored at the raster's edge."""
+"""Rows of a raster, read once in file order and handed out as tiles, mirrored at the edge."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from geounet.grid import Tile, TileGrid
 from geounet.raster import Patch, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geounet.grid import Tile, TileGrid
 
 Index = NDArray[np.int64]
 
@@ -139,5 +142,4 @@ def _as_slices(rows: Index, cols: Index) -> tuple[Any, Any]:
     straight = [bool((np.diff(axis) == 1).all()) for axis in (rows, cols)]
     if all(straight):
         return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
-    mesh: tuple[Any, Any] = np.ix_(rows, cols)
-    return mesh
+    return rows[:, None], cols[None]

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from geounet.backends import Step
 from geounet.blend import Blender, weights_of
 from geounet.footprints.corners import CellTrace, trace_cell
-from geounet.grid import Cell, Tile, TileGrid
 from geounet.infer import Batcher
-from geounet.plan import Plan
 from geounet.quantise import classify
-from geounet.raster import Reader
 from geounet.rows import RowSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from geounet.backends import Step
+    from geounet.grid import Cell, Tile, TileGrid
+    from geounet.plan import Plan
+    from geounet.raster import Reader
 
 
 @dataclass(frozen=True)

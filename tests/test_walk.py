@@ -117,7 +117,7 @@ class Small(PaintModel):
         return super().__call__(pixels, valid)
 
 
-def test_a_full_device_halves_the_batch(caplog):
+def test_a_full_device_halves_the_batch():
     """Out of memory: the batch is halved until it fits, and said once."""
     pixels = np.arange(200, dtype=np.uint8).reshape(1, 10, 20)
     grid = TileGrid.cover((10, 20), tile=2, halo=0)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from geounet.errors import ModelError
 from geounet.networks.pointwise import Pointwise, PointwiseOptions
 from geounet.networks.unet import UNet, UNetOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
 
 SMP_PREFIX = "smp:"
 SMP_STRIDE = 32

@@ -29,7 +29,7 @@ class UNetOptions:
     convolutions: int = 2
     """3 × 3 convolutions of each encoder block."""
     decoder_convolutions: int = 1
-    """3 × 3 convolutions of each decoder block; each one fewer makes the receptive field smaller."""
+    """3 × 3 convolutions of each decoder block; fewer make the receptive field smaller."""
     activation: Literal["relu", "elu", "gelu"] = "relu"
     """Non-linearity after each convolution."""
     normalise: bool = True

@@ -1,0 +1,1 @@
+"""Train a network on labelled imagery: datasets, chips, losses, the loop, recipes."""

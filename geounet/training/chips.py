@@ -1,17 +1,22 @@
-"""Draw training chips from sheets: place, ground sample distance, flips, light; from seed and step alone."""
+"""Draw training chips from sheets: place, scale, flips, light; from seed and step alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from geounet.training.dataset import Sheet
-from geounet.training.recipes import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from geounet.training.recipes import Recipe
 
 Rng = np.random.Generator
 
@@ -27,7 +32,12 @@ class ChipSampler:
         self._shares = _shares(self._sheets)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return images `(batch, bands, chip, chip)` 0–255 float32 and masks `(batch, 1, chip, chip)`."""
+        """Return a batch, the same for the same step.
+
+        Returns:
+            Images `(batch, bands, chip, chip)` float32, 0–255, and masks
+            `(batch, 1, chip, chip)` float32, 1 = building.
+        """
         rng = np.random.default_rng([self._seed, step])
         picks = rng.choice(len(self._sheets), self._recipe.batch_size, p=self._shares)
         chips = [self._chip(self._sheets[pick], rng) for pick in picks]

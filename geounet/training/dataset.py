@@ -22,20 +22,23 @@ from __future__ import annotations
 
 import fnmatch
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import geopandas
 import numpy as np
-from numpy.typing import NDArray
 from rasterio.features import rasterize
 from rasterio.windows import Window
 
 from geounet.errors import TrainingError
 from geounet.raster import RasterReader, open_raster
 from geounet.scenes import town
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 SPLITS = ("train", "validation", "test")
 TOWN_GSD = 0.3

@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import logging
 import time
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +19,15 @@ from geounet.model import ModelCard, Segmenter, save_model
 from geounet.networks.field import receptive_field
 from geounet.networks.registry import build, total_stride
 from geounet.training.chips import ChipSampler
-from geounet.training.dataset import Sheet
 from geounet.training.losses import overlap_loss
-from geounet.training.recipes import Recipe
 from geounet.training.score import score_sheets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from geounet.training.dataset import Sheet
+    from geounet.training.recipes import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +58,7 @@ def fit(
     recipe: Recipe,
     out: Path,
     options: FitOptions,
-    progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> Segmenter:
     """Train a network and write it to a file, again at each validation.
 
@@ -159,7 +162,7 @@ class _Run:
 
     def segmenter(self, step: int) -> Segmenter:
         """Return the averaged network under a card."""
-        network = deepcopy(self.average).cpu().to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+        network = deepcopy(self.average).cpu().to(memory_format=torch.contiguous_format).eval()
         recipe = asdict(self.recipe)
         card = ModelCard(
             name=self.options.name,

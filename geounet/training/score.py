@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
 from geounet.backends.torch import TorchStep
-from geounet.model import Segmenter
-from geounet.training.dataset import Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from geounet.model import Segmenter
+    from geounet.training.dataset import Sheet
 
 HALF = 0.5
 
