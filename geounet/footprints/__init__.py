@@ -1,0 +1,1 @@
+"""Labels → outlines → footprints: trace, collect, measure, write."""

@@ -1,0 +1,178 @@
+"""One cell of labels → the corners of its outlines: a pure function that knows no neighbour.
+
+The lattice point (i, j) is the corner shared by the pixels (i - 1, j - 1), (i - 1, j), (i, j - 1)
+and (i, j). Here are the points strictly inside a cell; those on its border need its neighbours'
+labels and are found by the tracer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from geounet.quantise import NODATA
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+NW, NE, SW, SE = 1, 2, 4, 8
+"""Bits of a code: which of the four pixels around a lattice point are foreground."""
+
+SADDLES = (NW | SE, NE | SW)
+"""Codes where two foreground pixels touch only at the point."""
+
+IS_CORNER = np.array(
+    [code.bit_count() % 2 == 1 or code in SADDLES for code in range(16)], dtype=np.bool_
+)
+"""`(16,)` True = an outline turns at a point with this code."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellTrace:
+    """What the tracer needs to know of one cell; small, and made without its neighbours."""
+
+    top: NDArray[np.uint8]
+    """`(width,)` labels of the first row."""
+    bottom: NDArray[np.uint8]
+    """`(width,)` labels of the last row."""
+    left: NDArray[np.uint8]
+    """`(height,)` labels of the first column."""
+    right: NDArray[np.uint8]
+    """`(height,)` labels of the last column."""
+    offsets: NDArray[np.int64]
+    """`(classes + 1,)` where each class's points start in the next four arrays."""
+    rows: NDArray[np.int32]
+    """`(points,)` lattice row in the cell, ascending within a class."""
+    cols: NDArray[np.int32]
+    """`(points,)` lattice column in the cell, ascending within a row."""
+    codes: NDArray[np.uint8]
+    """`(points,)` which pixels around the point are of the class: NW 1, NE 2, SW 4, SE 8."""
+    integral: NDArray[np.int64]
+    """`(points,)` sum of the class's q over the cell's pixels above and left of the point."""
+    row_sums: NDArray[np.int64]
+    """`(classes, height)` sum of q along each row; `(0, height)` without q."""
+    col_sums: NDArray[np.int64]
+    """`(classes, width)` sum of q along each column; `(0, width)` without q."""
+    rim: NDArray[np.int32]
+    """`(pixels, 2)` (row, col) of foreground pixels 4-adjacent to nodata inside the cell."""
+    rim_labels: NDArray[np.uint8]
+    """`(pixels,)` their labels."""
+
+    @property
+    def height(self) -> int:
+        """Rows of the cell."""
+        return len(self.left)
+
+    @property
+    def width(self) -> int:
+        """Columns of the cell."""
+        return len(self.top)
+
+    @property
+    def scored(self) -> bool:
+        """Whether the cell was traced with q."""
+        return len(self.row_sums) > 0
+
+    def save(self, file: Path | IO[bytes]) -> None:
+        """Write the arrays as an uncompressed .npz."""
+        np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, file: Path | IO[bytes]) -> CellTrace:
+        """Return the cell that `save` wrote; nothing in the file is ever unpickled."""
+        with np.load(file, allow_pickle=False) as stored:
+            return cls(**{field.name: stored[field.name] for field in fields(cls)})
+
+
+def trace_cell(labels: NDArray[np.uint8], q: NDArray[np.uint8] | None, classes: int) -> CellTrace:
+    """Return the corners inside one cell, and its borders.
+
+    Args:
+        labels: `(height, width)` uint8: 0 background, c + 1 = class c, 255 = nodata.
+        q: `(classes, height, width)` uint8 whose mean is the confidence, or None.
+        classes: how many classes there are, at most 254.
+    """
+    rows, cols, around = _candidates(labels)
+    found = [corner_codes(around, label) for label in range(1, classes + 1)]
+    picks = [np.flatnonzero(IS_CORNER[codes]) for codes in found]
+    points = [(rows[pick], cols[pick]) for pick in picks]
+    sums = [_sums(band, *at) for band, at in zip(q, points, strict=True)] if q is not None else []
+    empty: list[NDArray[np.int64]] = [np.zeros(sum(map(len, picks)), np.int64)]
+    rim = _rim(labels)
+    return CellTrace(
+        top=labels[0].copy(),
+        bottom=labels[-1].copy(),
+        left=labels[:, 0].copy(),
+        right=labels[:, -1].copy(),
+        offsets=np.cumsum([0, *map(len, picks)], dtype=np.int64),
+        rows=np.concatenate([at[0] for at in points]),
+        cols=np.concatenate([at[1] for at in points]),
+        codes=np.concatenate([codes[pick] for codes, pick in zip(found, picks, strict=True)]),
+        integral=np.concatenate([each[0] for each in sums] or empty),
+        row_sums=np.array([each[1] for each in sums], np.int64).reshape(-1, labels.shape[0]),
+        col_sums=np.array([each[2] for each in sums], np.int64).reshape(-1, labels.shape[1]),
+        rim=rim,
+        rim_labels=labels[rim[:, 0], rim[:, 1]],
+    )
+
+
+def corner_codes(around: NDArray[np.uint8], label: int) -> NDArray[np.uint8]:
+    """Return the code of each point for one label.
+
+    Args:
+        around: `(4, points)` labels at NW, NE, SW and SE of each point.
+        label: the label that counts as foreground.
+    """
+    bits = (around == label).view(np.uint8)
+    return np.asarray(bits[0] | bits[1] << 1 | bits[2] << 2 | bits[3] << 3, dtype=np.uint8)
+
+
+def _candidates(
+    labels: NDArray[np.uint8],
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
+    """Return row, column and the four labels of the points where an edge of any class turns."""
+    upright = labels[:, :-1] != labels[:, 1:]
+    level = labels[:-1] != labels[1:]
+    turns = upright[:-1] | upright[1:]
+    turns &= level[:, :-1] | level[:, 1:]
+    rows, cols = np.divmod(np.flatnonzero(turns), max(labels.shape[1] - 1, 1))
+    around = np.stack(
+        [
+            labels[rows, cols],
+            labels[rows, cols + 1],
+            labels[rows + 1, cols],
+            labels[rows + 1, cols + 1],
+        ]
+    )
+    return (rows + 1).astype(np.int32), (cols + 1).astype(np.int32), around
+
+
+def _sums(
+    band: NDArray[np.uint8], rows: NDArray[np.int32], cols: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the integral image at the points, and the sums of the rows and of the columns."""
+    down, across = band.sum(axis=1, dtype=np.int64), band.sum(axis=0, dtype=np.int64)
+    if len(rows) == 0:
+        return np.zeros(0, np.int64), down, across
+    fits = NODATA * band.size < 2**32
+    table = np.cumsum(band, axis=1, dtype=np.uint32 if fits else np.int64)
+    np.cumsum(table, axis=0, out=table)
+    return table[rows - 1, cols - 1].astype(np.int64), down, across
+
+
+def _rim(labels: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Return the (row, col) of foreground pixels that have nodata above, below or beside them."""
+    void = labels == NODATA
+    if not void.any():
+        return np.zeros((0, 2), np.int32)
+    near = np.zeros_like(void)
+    near[1:] |= void[:-1]
+    near[:-1] |= void[1:]
+    near[:, 1:] |= void[:, :-1]
+    near[:, :-1] |= void[:, 1:]
+    near &= ~void & (labels > 0)
+    return np.argwhere(near).astype(np.int32)
