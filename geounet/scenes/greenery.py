@@ -7,11 +7,14 @@ from typing import Literal
 import numpy as np
 import shapely
 
-from geounet.scenes.buildings import shade
+from geounet.scenes.draws import chance, pick, shade, sign
 from geounet.scenes.streets import Frame
 from geounet.scenes.things import Colour, Filling, Patch, Tree, Vehicle
 
-_LEAVES = [(74, 96, 52), (86, 106, 60), (66, 86, 50), (98, 112, 66), (80, 92, 60), (112, 112, 70)]
+_LEAVES = [
+    (76, 92, 60), (86, 102, 66), (68, 84, 58), (96, 106, 72), (82, 92, 66), (106, 106, 76),
+    (60, 76, 54), (92, 98, 78),
+]  # fmt: skip
 _NEEDLES = [(52, 72, 52), (60, 78, 58)]
 _TWIGS = [(116, 106, 96), (128, 118, 108), (104, 98, 88)]
 _PAINTS = [
@@ -28,7 +31,7 @@ def tree(x: float, y: float, radius: float, rng: np.random.Generator) -> Tree:
         "conifer" if draw < 0.14 else "bare" if draw > 0.9 else "leafy"
     )
     palette = {"leafy": _LEAVES, "conifer": _NEEDLES, "bare": _TWIGS}[kind]
-    colour = shade(palette[int(rng.integers(len(palette)))], 0.09, rng)
+    colour = shade(pick(palette, rng), 0.09, rng)
     size = radius * float(rng.uniform(0.7, 1.3))
     height = min(1.2 * size + float(rng.uniform(1, 5)), 17.0) if size > 1 else 1.4 * size
     if kind == "conifer":
@@ -50,7 +53,7 @@ def scatter(
 
 def hedge(start: Frame, length: float, rng: np.random.Generator) -> list[Tree]:
     """Return shrubs in a row along a frame."""
-    colour = shade(_LEAVES[int(rng.integers(4))], 0.1, rng)
+    colour = shade(pick(_LEAVES, rng), 0.1, rng)
     shrubs = []
     for along in np.arange(0, length, 1.1):
         spot = start.at(float(along), float(rng.normal(0, 0.15)))
@@ -63,8 +66,8 @@ def hedge(start: Frame, length: float, rng: np.random.Generator) -> list[Tree]:
 
 def car(frame: Frame, rng: np.random.Generator) -> Vehicle:
     """Return a parked car, give or take a van."""
-    colour: Colour = shade(_PAINTS[int(rng.integers(len(_PAINTS)))], 0.08, rng)
-    van = rng.random() < 0.12
+    colour: Colour = shade(pick(_PAINTS, rng), 0.08, rng)
+    van = chance(0.12, rng)
     return Vehicle(
         frame=frame.at(0, 0, float(rng.normal(0, 0.03))),
         long=float(rng.uniform(2.6, 3.1) if van else rng.uniform(1.95, 2.4)),
@@ -80,17 +83,17 @@ def truck(frame: Frame, rng: np.random.Generator) -> Vehicle:
     colours = [(224, 224, 222), (70, 96, 130), (150, 72, 52), (188, 184, 176), (92, 112, 92)]
     return Vehicle(
         frame=frame,
-        long=float(rng.choice([3.05, 6.1, 6.8])),
+        long=pick((3.05, 6.1, 6.8), rng),
         wide=1.25,
         height=float(rng.uniform(2.6, 3.9)),
-        colour=shade(colours[int(rng.integers(len(colours)))], 0.1, rng),
+        colour=shade(pick(colours, rng), 0.1, rng),
         windows=False,
     )
 
 
 def car_park(frame: Frame, half: tuple[float, float], rng: np.random.Generator) -> Filling:
     """Return a car park: asphalt, bays, cars in rows."""
-    material = str(rng.choice(["asphalt", "worn"]))
+    material = pick(["asphalt", "worn"], rng)
     filling = Filling(patches=[Patch(polygon=frame.box(*half), material=material)])
     share = float(rng.uniform(0.25, 0.85))
     for across in np.arange(-half[1] + 2.6, half[1] - 2.4, 8.0):
@@ -98,7 +101,31 @@ def car_park(frame: Frame, half: tuple[float, float], rng: np.random.Generator) 
         for along in bays:
             line = frame.at(float(along) - _BAY / 2, float(across)).box(0.06, 2.4)
             filling.patches.append(Patch(polygon=line, material="paint"))
-            if rng.random() < share:
-                spot = frame.at(float(along), float(across), np.pi / 2 * float(rng.choice([-1, 1])))
+            if chance(share, rng):
+                spot = frame.at(float(along), float(across), np.pi / 2 * sign(rng))
                 filling.vehicles.append(car(spot, rng))
     return filling
+
+
+def clutter(polygon: shapely.Polygon, per_m2: float, rng: np.random.Generator) -> list[Vehicle]:
+    """Return odds and ends: bins, crates, garden furniture, heaps, and a few poles."""
+    left, top, right, bottom = polygon.bounds if not polygon.is_empty else (0, 0, 0, 0)
+    count = int(rng.poisson(per_m2 * (right - left) * (bottom - top)))
+    spots = rng.uniform((left, top), (right, bottom), (count, 2))
+    inside = shapely.contains_xy(polygon, spots[:, 0], spots[:, 1])
+    things = []
+    for x, y in spots[inside]:
+        pole = chance(0.08, rng)
+        half = (0.13, 0.13) if pole else rng.uniform(0.25, 0.9, 2)
+        colour = pick(_PAINTS, rng) if chance(0.4, rng) else (124, 108, 92)
+        things.append(
+            Vehicle(
+                frame=Frame(float(x), float(y), float(rng.uniform(0, np.pi))),
+                long=float(half[0]),
+                wide=float(half[1]),
+                height=7.0 if pole else float(rng.uniform(0.3, 1.4)),
+                colour=shade(colour, 0.2, rng),
+                windows=False,
+            )
+        )
+    return things

@@ -27,7 +27,9 @@ class Camera:
     """Light scattered in by the air, as a share of white."""
     noise: float = 2.0
     """Deviation of the sensor's noise, in counts."""
-    gamma: float = 2.0
+    saturation: float = 0.8
+    """Strength of colours; 0 is grey."""
+    gamma: float = 2.2
     """Display gamma; smaller is more contrast."""
 
 
@@ -89,6 +91,11 @@ def develop(light: Array, camera: Camera, rng: np.random.Generator) -> np.ndarra
     factor = np.asarray(camera.balance, np.float32) * np.float32(camera.exposure)
     signal = np.clip(light * factor[:, None, None], 0, None) * np.float32(1 - camera.haze)
     signal += np.asarray([0.9, 1.0, 1.15], np.float32)[:, None, None] * np.float32(camera.haze)
+    grey = signal.mean(0)
+    signal = grey + np.float32(camera.saturation) * (signal - grey)
+    np.clip(signal, 0, None, out=signal)
+    # A shoulder, so that white roofs keep some texture.
+    signal *= 1.25 / (1 + 0.25 * signal**2) ** 0.5 / 1.118
     counts = 255 * np.power(signal, np.float32(1 / camera.gamma))
     grain = rng.standard_normal(light.shape, np.float32)
     common = rng.standard_normal(light.shape[1:], np.float32)

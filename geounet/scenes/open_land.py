@@ -1,60 +1,25 @@
-"""Ground without houses: fields, woods, parks, courts, bare plots, water."""
+"""Ground without houses: parks, courts, bare plots, ponds."""
 
 from __future__ import annotations
 
 import numpy as np
 import shapely
 
-from geounet.scenes.greenery import hedge, scatter
+from geounet.scenes.draws import chance, pick
+from geounet.scenes.greenery import scatter
 from geounet.scenes.streets import Block, Frame
 from geounet.scenes.things import Filling, Patch
 
-_CROPS = ["crop", "ripe", "ploughed", "meadow", "orchard", "earth"]
-
-
-def fields(block: Block, rng: np.random.Generator) -> Filling:
-    """Return strips of crops, with hedges or a wood between them."""
-    filling = Filling(patches=[Patch(polygon=block.polygon, material="meadow")])
-    frame = block.warp.frame(*block.middle)
-    room, deep = block.right - block.left - 9, block.bottom - block.top - 9
-    along = -room / 2
-    while along < room / 2:
-        width = min(float(rng.uniform(18, 60)), room / 2 - along)
-        spot = frame.at(along + width / 2, 0)
-        material = str(rng.choice(_CROPS))
-        strip = spot.box(width / 2 - 0.7, deep / 2)
-        angle = spot.angle + (np.pi / 2 if rng.random() < 0.6 else float(rng.normal(0, 0.4)))
-        tint = float(rng.normal(1, 0.1))
-        filling.patches.append(Patch(polygon=strip, material=material, angle=angle, tint=tint))
-        if material == "orchard":
-            _orchard(filling, spot, (width / 2, deep / 2), rng)
-        draw = float(rng.random())
-        if draw < 0.3:
-            start = spot.at(width / 2, -deep / 2, np.pi / 2)
-            filling.trees += hedge(start, deep, rng)
-        elif draw < 0.42:
-            filling.trees += scatter(strip, 0.03, 3.2, rng)
-        along += width
-    return filling
-
-
-def _orchard(
-    filling: Filling, frame: Frame, half: tuple[float, float], rng: np.random.Generator
-) -> None:
-    for along in np.arange(-half[0] + 3, half[0] - 2, 6.0):
-        for across in np.arange(-half[1] + 3, half[1] - 2, 5.0):
-            if rng.random() < 0.85:
-                spot = frame.at(float(along), float(across))
-                filling.trees += hedge(spot, 0.5, rng)
+_GROUNDS = ("gravel", "concrete", "tent", "worn", "meadow")
 
 
 def park(block: Block, rng: np.random.Generator) -> Filling:
     """Return a park, a sports ground or a bare plot with a tent."""
-    draw = float(rng.random())
     frame = block.warp.frame(*block.middle)
-    if draw < 0.35:
+    kind = pick(("green", "green", "sports", "bare"), rng)
+    if kind == "sports":
         return _sports(block, frame, rng)
-    if draw < 0.55:
+    if kind == "bare":
         return _bare(block, frame, rng)
     filling = Filling(patches=[Patch(polygon=block.polygon, material="lawn", tint=0.95)])
     ends = [(rng.uniform(-60, 60), side * 50) for side in (-1, 1)]
@@ -62,18 +27,20 @@ def park(block: Block, rng: np.random.Generator) -> Filling:
     for along, across in (*ends, (-60, 0), (60, 0)):
         spot = frame.at(float(along), float(across))
         path = shapely.LineString([(bend.x, bend.y), (spot.x, spot.y)]).buffer(1.2)
-        path = path.intersection(block.polygon)
-        filling.patches.append(Patch(polygon=path, material="gravel", tint=1.1))
-    if rng.random() < 0.5:
+        inside = path.intersection(block.polygon)
+        filling.patches.append(Patch(polygon=inside, material="gravel", tint=1.1))
+    if chance(0.5, rng):
         filling.patches += pond(frame.at(12, 4), float(rng.uniform(8, 15)), rng)
-    filling.trees += scatter(block.polygon.buffer(-5), 0.013, 3.8, rng)
+    filling.trees += scatter(block.polygon.buffer(-5), 0.02, 3.8, rng)
     return filling
 
 
 def pond(frame: Frame, radius: float, rng: np.random.Generator) -> list[Patch]:
     """Return a pond with its bank."""
     turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    reach = radius * (1 + sum(rng.uniform(-0.12, 0.12) * np.cos(n * turn + n) for n in (1, 2, 3)))
+    reach = np.full_like(turn, radius)
+    for lobes in (1, 2, 3, 5, 7):
+        reach += radius * rng.uniform(-0.1, 0.1) * np.cos(lobes * turn + rng.uniform(0, 6))
     ring = [
         (frame.x + r * np.cos(t), frame.y + r * np.sin(t)) for r, t in zip(reach, turn, strict=True)
     ]
@@ -95,7 +62,7 @@ def _sports(block: Block, frame: Frame, rng: np.random.Generator) -> Filling:
     filling.patches += _lines(pitch, (half[0] - 1.5, half[1] - 1.5), 0.0)
     for number in range(2):
         court = frame.at(0.34 * room, (number - 0.5) * 19)
-        material = str(rng.choice(["court", "green court"]))
+        material = pick(("court", "green court"), rng)
         filling.patches.append(Patch(polygon=court.box(14, 8.5), material=material))
         filling.patches += _lines(court, (11.9, 5.5), 6.4)
     filling.trees += scatter(block.polygon.buffer(-4), 0.002, 3, rng)
@@ -116,7 +83,7 @@ def _bare(block: Block, frame: Frame, rng: np.random.Generator) -> Filling:
     for _ in range(int(rng.integers(2, 6))):
         along, across = float(rng.uniform(-30, 30)), float(rng.uniform(-14, 14))
         half = float(rng.uniform(3, 9)), float(rng.uniform(3, 7))
-        material = str(rng.choice(["gravel", "concrete", "tent", "worn", "meadow"]))
+        material = pick(_GROUNDS, rng)
         plot = frame.at(along, across, float(rng.normal(0, 0.1)))
         filling.patches.append(Patch(polygon=plot.box(*half), material=material))
     filling.trees += scatter(block.polygon.buffer(-4), 0.003, 1.6, rng)

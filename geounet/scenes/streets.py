@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import shapely
@@ -110,9 +111,18 @@ class Block:
         """The block's ground in the scene."""
         corners = [(self.left, self.top), (self.right, self.top)]
         corners += [(self.right, self.bottom), (self.left, self.bottom), (self.left, self.top)]
-        pairs = zip(corners[:-1], corners[1:], strict=True)
-        edges = [self.warp.line(a, b).coords[:-1] for a, b in pairs]
+        edges = [self.warp.line(a, b).coords[:-1] for a, b in pairwise(corners)]
         return shapely.Polygon([point for edge in edges for point in edge])
+
+    def edge(self, name: str, along: float, inward: float) -> Frame:
+        """Return a frame on an edge: first axis along the street, second into the block."""
+        if name == "top":
+            return self.warp.frame(along, self.top + inward)
+        if name == "bottom":
+            return self.warp.frame(along, self.bottom - inward).at(0, 0, np.pi)
+        if name == "left":
+            return self.warp.frame(self.left + inward, along).at(0, 0, -np.pi / 2)
+        return self.warp.frame(self.right - inward, along).at(0, 0, np.pi / 2)
 
     @property
     def middle(self) -> tuple[float, float]:
@@ -124,13 +134,13 @@ def lay_streets(side: float, rng: np.random.Generator) -> tuple[list[Street], li
     """Return the streets and blocks that cover a square scene and a little more."""
     warp = Warp.draw(side, rng)
     reach = 0.72 * side + 60
-    rows = _cuts(reach, (46, 78), rng)
+    rows = _cuts(reach, (42, 66), rng)
     streets, blocks = [], []
-    for row, (top, bottom) in enumerate(zip(rows[:-1], rows[1:], strict=True)):
+    for row, (top, bottom) in enumerate(pairwise(rows)):
         width = 10.0 if row % 4 == 1 else float(rng.uniform(5.5, 7.5))
         streets.append(Street(warp.line((-reach, top), (reach, top)), width))
         cuts = _cuts(reach, (65, 135), rng)
-        for left, right in zip(cuts[:-1], cuts[1:], strict=True):
+        for left, right in pairwise(cuts):
             line = warp.line((left, top), (left, bottom))
             streets.append(Street(line, float(rng.uniform(5, 7))))
             blocks.append(Block(left, top, right, bottom, warp))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import shapely
@@ -46,6 +46,19 @@ class Building:
     """Outline of the roof, metres."""
     damage: Damage = "none"
     """What a storm left of it."""
+
+    def scaled(self, factor: float) -> Building:
+        """Return the building shrunk or grown about its middle; heights stay."""
+        middle = self.outline.centroid
+        x, y = float(middle.x), float(middle.y)
+
+        def moved(roof: Roof) -> Roof:
+            frame = roof.frame
+            spot = Frame(x + factor * (frame.x - x), y + factor * (frame.y - y), frame.angle)
+            return replace(roof, frame=spot, long=factor * roof.long, wide=factor * roof.wide)
+
+        outline = shapely.transform(self.outline, lambda p: (x, y) + factor * (p - (x, y)))
+        return replace(self, roofs=tuple(map(moved, self.roofs)), outline=outline)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +107,8 @@ class Patch:
     """A name in `ground.MATERIALS`."""
     tint: float = 1.0
     """Brightness against its kind."""
+    mix: float = 0.0
+    """Shift from the material's colour (-0.5) to its other one (0.5)."""
     angle: float = 0.0
     """Direction of stripes, radians."""
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from geounet.scenes.canvas import Sun
+from geounet.scenes.draws import chance
 from geounet.scenes.light import Camera, develop
 from geounet.scenes.plan import plan_town
 from geounet.scenes.render import render
@@ -59,7 +60,8 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         balance=(1 + warmth, 1.0, 1 - warmth),
         haze=float(rng.uniform(0.005, 0.05)),
         noise=float(rng.uniform(1.0, 3.0)),
-        gamma=float(rng.uniform(1.9, 2.3)),
+        saturation=float(rng.uniform(0.6, 1.0)),
+        gamma=float(rng.uniform(1.95, 2.35)),
     )
 
 
@@ -76,9 +78,9 @@ def ragged(size: int, rng: np.random.Generator) -> shapely.Polygon:
         edge.append((float(x) + 0.4, slope + level - start))
     edge += [(size + 1.0, start + fall + level - start), (size + 1.0, -1.0)]
     lost = shapely.Polygon(edge).buffer(0)
-    if rng.random() < 0.5:
+    if chance(0.5, rng):
         lost = shapely.transform(lost, lambda points: points[:, ::-1])
-    if rng.random() < 0.5:
+    if chance(0.5, rng):
         lost = shapely.transform(lost, lambda points: size - points)
     data = shapely.box(0, 0, size, size).difference(lost)
     return max(getattr(data, "geoms", [data]), key=lambda part: part.area)
