@@ -17,21 +17,32 @@ from __future__ import annotations
 class GeounetError(Exception):
     """Base of every error a user can cause or cure; its text is one line."""
 
+    exit_code = 1
+    """Exit code of the command line: 1 failed, 2 wrong usage or unusable input."""
+
 
 class RasterError(GeounetError):
     """An input raster cannot be opened, read or understood."""
+
+    exit_code = 2
 
 
 class GridError(GeounetError, ValueError):
     """A tile, a halo or a grid does not fit; the message names one that does."""
 
+    exit_code = 2
+
 
 class ModelError(GeounetError):
     """A model file, its card or its network cannot be used."""
 
+    exit_code = 2
+
 
 class OptionError(GeounetError, ValueError):
     """An option contradicts another one or the input."""
+
+    exit_code = 2
 
 
 class OutputError(GeounetError, OSError):
@@ -40,6 +51,8 @@ class OutputError(GeounetError, OSError):
 
 class TrainingError(GeounetError):
     """A dataset or recipe cannot be trained on."""
+
+    exit_code = 2
 
 
 class DeviceMemoryError(GeounetError):

@@ -49,7 +49,7 @@ class FakeReader:
 class PaintModel:
     """A Step that sees one pixel: the probability of class c is band c / 255."""
 
-    device, precision = "cpu", "fp32"
+    device, precision, backend = "cpu", "fp32", "paint"
 
     def __init__(self, classes=1, bands=None, stride=1, **card):
         """Expect `bands` uint8 bands (as many as classes, unless told otherwise)."""

@@ -10,9 +10,35 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from geounet.model import ModelCard
+
+
+class Model(Protocol):
+    """Anything with a card: a `Segmenter`, or a step that needs no backend."""
+
+    @property
+    def card(self) -> ModelCard:
+        """What it expects and gives."""
+        ...
+
 
 class Step(Protocol):
     """Raw pixels in, named maps out; the only thing the walk knows of a model."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """In which precision."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """With which engine."""
+        ...
 
     def __call__(
         self, pixels: NDArray[Any], valid: NDArray[np.bool_]

@@ -27,8 +27,11 @@ NO_ROOM = ("out of memory", "can't allocate memory", "CUDNN_STATUS_NOT_SUPPORTED
 class TorchStep:
     """A segmenter on a device: scaling, network and sigmoid; see `Step` for the call."""
 
+    backend = "torch"
+
     def __init__(
-        self, segmenter: Segmenter, *, device: str = "auto", precision: str = "auto"
+        self, segmenter: Segmenter, *, device: str = "auto", precision: str = "auto",
+        threads: int | None = None,
     ) -> None:
         """Move the network to the device.
 
@@ -36,11 +39,14 @@ class TorchStep:
             segmenter: what to run.
             device: auto, cpu, cuda, cuda:N or mps.
             precision: auto (fp32 on a CPU, bf16 on CUDA), fp32, bf16 or fp16.
+            threads: of a CPU, for the whole process; None leaves them.
 
         Raises:
             ModelError: when the device is not there.
         """
         keep_large_buffers()
+        if threads is not None:
+            torch.set_num_threads(threads)
         self.device = best_device(device)
         self.precision = best_precision(precision, self.device)
         self._dtype = PRECISIONS[self.precision]

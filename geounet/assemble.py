@@ -1,0 +1,177 @@
+"""Put strips of segments together into the files of a result, and let them appear at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from geounet.cog import CogWriter, class_writer, probability_writer
+from geounet.errors import OptionError, OutputError
+from geounet.footprints.spool import Spool
+from geounet.footprints.table import TableOptions, write_gpkg
+from geounet.footprints.trace import Tracer
+from geounet.outputs import check_target, staged
+from geounet.plan import Plan
+from geounet.quantise import classify
+from geounet.raster import RasterInfo
+from geounet.walk import Segment, Tally
+
+VECTOR_SUFFIXES = (".gpkg",)
+RASTER_SUFFIXES = (".tif", ".tiff")
+REPORT_SUFFIXES = (".html",)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where the parts of a result go."""
+
+    footprints: Path
+    """The vector file."""
+    probability: Path | None = None
+    """The quantised probability as a COG."""
+    mask: Path | None = None
+    """The classes as a COG."""
+    report: Path | None = None
+    """A page to look at."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All of them, the footprints first."""
+        optional = (self.probability, self.mask, self.report)
+        return (self.footprints, *(path for path in optional if path is not None))
+
+    @property
+    def rasters(self) -> bool:
+        """Whether a raster is wanted."""
+        return self.probability is not None or self.mask is not None
+
+    def check(self, raster: str | Path, *, overwrite: bool) -> None:
+        """Refuse what could not be written in the end, before the work starts.
+
+        Raises:
+            OptionError: an unknown suffix, an output that is the input, or the same path twice.
+            OutputError: an output exists, or its folder cannot be written to.
+        """
+        suffixes = (VECTOR_SUFFIXES, RASTER_SUFFIXES, RASTER_SUFFIXES, REPORT_SUFFIXES)
+        wanted = (self.footprints, self.probability, self.mask, self.report)
+        for path, known in zip(wanted, suffixes, strict=True):
+            if path is not None:
+                check_target(path, inputs=[raster], overwrite=overwrite, suffixes=known)
+        if len({path.absolute() for path in self.paths}) < len(self.paths):
+            raise OptionError("two outputs have the same path; give each its own")
+
+
+class Assembly:
+    """Owner of the outputs of a run: all of them appear when `write` is done, or none."""
+
+    def __init__(
+        self, info: RasterInfo, plan: Plan, targets: Targets, table: TableOptions, tally: Tally
+    ) -> None:
+        """Keep what is needed; files are opened by the `with` block.
+
+        Args:
+            info: of the grid that was inferred.
+            plan: of the run.
+            targets: checked.
+            table: how footprints become rows.
+            tally: whose clocks are used.
+        """
+        self._info, self._plan, self._targets = info, plan, targets
+        self._table, self._tally = table, tally
+        self._stack = ExitStack()
+        self._tracer = Tracer(info.shape, plan.classes)
+        self.valid_pixels = 0
+
+    @property
+    def folder(self) -> Path:
+        """A folder for what waits, beside the output; gone in the end."""
+        return self._folder
+
+    def __enter__(self) -> Self:
+        """Make the state folder, stage the outputs."""
+        with ExitStack() as stack:
+            self._folder = Path(stack.enter_context(_state(self._targets.footprints)))
+            self._spool = stack.enter_context(Spool(self._folder))
+            # the footprints are staged first, so that they appear last
+            self._staged = {p: stack.enter_context(staged(p)) for p in self._targets.paths}
+            self._writers = ExitStack()
+            stack.enter_context(self._writers)
+            self._probability, self._mask = self._rasters()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:  # noqa: ANN401
+        """Let the outputs appear, or leave nothing after an error."""
+        return self._stack.__exit__(*error)
+
+    def add(self, strip: Sequence[Segment]) -> None:
+        """Take the next strip: trace it, write its rows.
+
+        Args:
+            strip: cells of one row of tiles, left to right.
+        """
+        with self._tally.clock("trace"):
+            self._spool.append(self._tracer.add_strip([segment.trace for segment in strip]))
+        self.valid_pixels += sum(segment.valid_pixels for segment in strip)
+        with self._tally.clock("write"):
+            for segment in strip:
+                self._write_rows(segment)
+
+    def write(self, facts: dict[str, Any]) -> int:
+        """Finish rasters and footprints; return the number of footprints.
+
+        Args:
+            facts: provenance that is stored in the outputs.
+        """
+        with self._tally.clock("trace"):
+            self._spool.append(self._tracer.finish())
+        with self._tally.clock("write"):
+            self._writers.close()
+            path = self._staged[self._targets.footprints]
+            count = write_gpkg(path, self._spool, self._info, self._table, facts)
+        return count
+
+    def _rasters(self) -> tuple[CogWriter | None, CogWriter | None]:
+        targets, enter = self._targets, self._writers.enter_context
+        probability = mask = None
+        if targets.probability is not None:
+            path = self._staged[targets.probability]
+            probability = enter(probability_writer(path, self._info, self._table.classes))
+        if targets.mask is not None:
+            mask = enter(class_writer(self._staged[targets.mask], self._info))
+        return probability, mask
+
+    def _write_rows(self, segment: Segment) -> None:
+        if segment.q is None:
+            return
+        if self._probability is not None:
+            self._probability.write(segment.q, segment.cell.core)
+        if self._mask is not None:
+            labels = classify(segment.q, self._plan.level)
+            self._mask.write(np.asarray(labels)[None], segment.cell.core)
+
+
+def _state(out: Path) -> TemporaryDirectory[str]:
+    """The state folder: the only thing a killed run leaves."""
+    try:
+        return TemporaryDirectory(prefix=f"{out.name}.", suffix=".state", dir=out.parent)
+    except OSError as error:
+        raise OutputError(f"{out}: its folder cannot be written to ({error.strerror})") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for outputs, if it is not there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error

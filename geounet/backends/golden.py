@@ -1,0 +1,38 @@
+"""The golden tile: does this machine compute what the model's maker computed?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geounet.backends.torch import TorchStep
+from geounet.errors import ModelError
+from geounet.model import Segmenter, load_model, read_golden
+from geounet.quantise import quantise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+def golden_output(segmenter: Segmenter, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the quantised output `(classes, h, w)` for raw pixels `(bands, h, w)`, fp32 on a CPU."""
+    step = TorchStep(segmenter, device="cpu", precision="fp32")
+    valid = np.ones((1, *pixels.shape[1:]), bool)
+    return quantise(step(pixels[None], valid)["probability"][0])
+
+
+def golden_difference(name: str | Path) -> int:
+    """Return the largest difference from the expected output, in steps of 1/254.
+
+    Raises:
+        ModelError: the model has no golden tile.
+    """
+    golden = read_golden(name)
+    if golden is None:
+        raise ModelError(f"{name}: has no golden tile to check against")
+    pixels, expected = golden
+    found = golden_output(load_model(name), pixels)
+    return int(np.abs(found.astype(int) - expected.astype(int)).max())

@@ -1,0 +1,45 @@
+"""What a user typed → the rasters that were meant."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from geounet.errors import RasterError
+
+SUFFIXES = (".tif", ".tiff", ".vrt", ".png", ".jpg", ".jpeg", ".webp", ".jp2", ".img")
+
+
+def find_rasters(inputs: Sequence[str]) -> list[str]:
+    """Return the rasters of files, URLs, folders and globs, each once, in the order given.
+
+    A folder stands for the rasters directly in it, hidden files left out.
+
+    Raises:
+        RasterError: a folder or glob has no raster.
+    """
+    found = [raster for one in inputs for raster in _expanded(one)]
+    return list(dict.fromkeys(found))
+
+
+def _expanded(one: str) -> list[str]:
+    if "://" in one:
+        return [one]
+    path = Path(one)
+    if path.is_dir():
+        return _some(sorted(map(str, filter(_is_raster, path.iterdir()))), one)
+    if not path.exists() and glob.has_magic(one):
+        matches = (Path(match) for match in glob.glob(one, recursive=True))  # noqa: PTH207
+        return _some(sorted(map(str, filter(_is_raster, matches))), one)
+    return [one]
+
+
+def _is_raster(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and path.suffix.lower() in SUFFIXES
+
+
+def _some(rasters: list[str], asked: str) -> list[str]:
+    if not rasters:
+        raise RasterError(f"{asked}: no raster there (looked for {', '.join(SUFFIXES)})")
+    return rasters

@@ -1,0 +1,65 @@
+"""Segments on disk: cells come in any order, strips are taken out from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from geounet.footprints.corners import CellTrace
+from geounet.grid import TileGrid
+from geounet.walk import Segment
+
+Strip = list[Segment]
+
+
+def strips(grid: TileGrid, segments: Iterable[Segment], folder: Path) -> Iterator[Strip]:
+    """Yield the segments of each row of tiles, left to right, top to bottom.
+
+    A raster of one band of columns streams; of several, segments wait in the folder until the
+    last band is done.
+
+    Args:
+        grid: where cells lie.
+        segments: of all cells, band by band.
+        folder: existing; holds a file a segment for as long as it waits.
+    """
+    if len(grid.bands) == 1:
+        yield from ([segment] for segment in segments)
+        return
+    journal = Journal(folder)
+    for segment in segments:
+        journal.put(segment)
+    for row in range(grid.rows):
+        yield [journal.take(grid, row, band) for band in range(len(grid.bands))]
+
+
+class Journal:
+    """A folder with one `.npz` pair a segment."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use an existing folder."""
+        self._folder = folder
+
+    def put(self, segment: Segment) -> None:
+        """Write a segment."""
+        cell = segment.cell
+        segment.trace.save(self._path(cell.row, cell.band, "trace"))
+        q = np.zeros((0, 0, 0), np.uint8) if segment.q is None else segment.q
+        np.savez_compressed(
+            self._path(cell.row, cell.band, "cells"), q=q, valid_pixels=segment.valid_pixels
+        )
+
+    def take(self, grid: TileGrid, row: int, band: int) -> Segment:
+        """Return a segment and forget it."""
+        trace_path, cells_path = (self._path(row, band, kind) for kind in ("trace", "cells"))
+        trace = CellTrace.load(trace_path)
+        with np.load(cells_path, allow_pickle=False) as stored:
+            q, valid_pixels = stored["q"], int(stored["valid_pixels"])
+        trace_path.unlink()
+        cells_path.unlink()
+        return Segment(grid.cell(row, band), q if q.size else None, trace, valid_pixels)
+
+    def _path(self, row: int, band: int, kind: str) -> Path:
+        return self._folder / f"{row:06d}-{band:04d}.{kind}.npz"

@@ -1,0 +1,354 @@
+"""The main job: open → plan → infer → blend → trace → write."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from geounet import __version__
+from geounet.assemble import VECTOR_SUFFIXES, Assembly, Targets, make_folder
+from geounet.backends import Model
+from geounet.errors import GeounetWarning, OptionError
+from geounet.footprints.table import TableOptions
+from geounet.journal import strips
+from geounet.model import Segmenter, load_model
+from geounet.plan import Plan, PlanOptions, check_fit, make_plan, target_gsd
+from geounet.raster import RasterInfo, Reader, identity, open_raster
+from geounet.resample import Resampled
+from geounet.walk import Segment, Tally, Walk
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rasterio.windows import Window
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """What a user may ask of a prediction; `None`, `auto` and `model` are settled by the plan."""
+
+    model: str | Path | Model = "buildings"
+    """Bundled name, path of a model file, a `Segmenter`, or anything with a card that is a step."""
+    plan: PlanOptions = field(default_factory=PlanOptions)
+    """Tile, halo, blend, threshold, batch size."""
+    bands: tuple[int, ...] | None = None
+    """1-based bands of the raster, in the model's order."""
+    scale: tuple[float, float] | Literal["auto", "none"] = "auto"
+    """Raw values that are black and white; `none`: pixels are 0-1 already; `auto`: the card's."""
+    gsd: float | Literal["native", "model"] = "model"
+    """Ground sample distance to infer at, metres."""
+    min_area: float | None = None
+    """Smaller footprints are dropped, m²; None takes the model's own."""
+    min_pixels: int | None = None
+    """The same in pixels of the inferred grid, for rasters without a CRS."""
+    crs: str | None = None
+    """CRS of the output; None keeps the raster's."""
+    probability: Path | None = None
+    """Also write the probability raster here."""
+    mask: Path | None = None
+    """Also write the class raster here."""
+    report: Path | None = None
+    """Also write a page to look at here."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    precision: str = "auto"
+    """auto, fp32, bf16 or fp16."""
+    threads: int | None = None
+    """Threads of the network on a CPU."""
+    overwrite: bool = False
+    """Replace outputs that exist."""
+    allow_vrt: bool = False
+    """Open a VRT whose sources lie outside its folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a prediction did."""
+
+    out: tuple[Path, ...]
+    """Files that were written, the footprints first."""
+    pixels: int
+    """Pixels of the grid that was inferred."""
+    valid_pixels: int
+    """Those with data."""
+    tiles: int
+    """Tiles the network saw."""
+    tiles_skipped: int
+    """Tiles without data."""
+    polygons: int
+    """Footprints written."""
+    seconds: dict[str, float]
+    """Wall time in total and of each stage."""
+    device: str
+    """Where the network ran."""
+    precision: str
+    """In which precision."""
+    backend: str
+    """With which engine."""
+    tile: int
+    """Edge of a tile."""
+    halo: int
+    """Context on each side."""
+    receptive_field: int | None
+    """Of the model."""
+    peak_memory_bytes: int
+    """Largest resident memory of this process so far."""
+    model: str
+    """Name of the model."""
+
+    @property
+    def mpix_per_s(self) -> float:
+        """Million pixels of the grid a second, everything included."""
+        return self.pixels / 1e6 / max(self.seconds["total"], 1e-9)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the object that `--json` prints, but for what concerns several scenes."""
+        out = [str(path) for path in self.out]
+        return {**asdict(self), "out": out, "mpix_per_s": round(self.mpix_per_s, 3)}
+
+
+def predict(
+    raster: str | Path,
+    out: str | Path,
+    options: PredictOptions | None = None,
+    progress: Progress = lambda *_: None,
+) -> Result:
+    """Predict the footprints of a raster.
+
+    Args:
+        raster: file or URL of an image.
+        out: GeoPackage to write.
+        options: everything else.
+        progress: called with tiles done and tiles in total.
+
+    Raises:
+        GeounetError: see `geounet.errors`; nothing is left at the output paths.
+    """
+    started, options = time.perf_counter(), options or PredictOptions()
+    targets = _targets(Path(out), options)
+    targets.check(raster, overwrite=options.overwrite)
+    model = _model(options)
+    with opened(raster, model, options) as reader:
+        step = _step(model, options)
+        plan = make_plan(reader.info.shape, model.card, options.plan, step.device)
+        tally = Tally()
+        walk = Walk(plan, reader, step, tally, _counter(plan, progress))
+        table = _table(reader, model, options)
+        facts = _facts(raster, model, options, plan)
+        with Assembly(reader.info, plan, targets, table, tally) as assembly:
+            cells = _cells(walk, keep_q=targets.rasters)
+            for strip in strips(plan.grid, cells, assembly.folder):
+                assembly.add(strip)
+            polygons = assembly.write(facts)
+    tally.seconds["total"] = time.perf_counter() - started
+    return Result(
+        out=targets.paths,
+        pixels=reader.info.height * reader.info.width,
+        valid_pixels=assembly.valid_pixels,
+        tiles=tally.tiles,
+        tiles_skipped=tally.skipped,
+        polygons=polygons,
+        seconds={stage: round(spent, 3) for stage, spent in tally.seconds.items()},
+        device=step.device,
+        precision=step.precision,
+        backend=step.backend,
+        tile=plan.grid.tile,
+        halo=plan.grid.halo,
+        receptive_field=model.card.receptive_field,
+        peak_memory_bytes=peak_memory(),
+        model=model.card.name,
+    )
+
+
+def stream(
+    raster: str | Path, model: str | Path | Model = "buildings", options: PredictOptions | None = None
+) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    """Yield finished parts of the probability as soon as they are there; nothing is written.
+
+    Args:
+        raster: file or URL of an image.
+        model: as in `PredictOptions`.
+        options: everything else; outputs are ignored.
+
+    Yields:
+        Windows of the inferred grid, which partition it, with `(classes, height, width)`
+        float32: steps of 1/254, not a number where there is no data.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    options = options or PredictOptions()
+    loaded = load_model(model) if isinstance(model, str | Path) else model
+    with opened(raster, loaded, options) as reader:
+        step = _step(loaded, options)
+        plan = make_plan(reader.info.shape, loaded.card, options.plan, step.device)
+        walk = Walk(plan, reader, step)
+        for band in range(len(plan.grid.bands)):
+            cells = [plan.grid.cell(row, band) for row in range(plan.grid.rows)]
+            for cell, q in walk.blended(cells):
+                p = q.astype(np.float32) / np.float32(254)
+                p[q == 255] = np.nan  # noqa: PLR2004
+                yield cell.core, p
+
+
+def targets_of(
+    rasters: Sequence[str], out: Path, options: PredictOptions
+) -> list[tuple[str, Path, PredictOptions]]:
+    """Return each raster with its own output and options.
+
+    One raster goes to the file `out`; of several, or into an existing folder, each goes to a file
+    of its own name there, and the side outputs to files in their folders likewise.
+
+    Raises:
+        OptionError: several rasters for one file, or two rasters of one name.
+        OutputError: an output exists, or cannot be written.
+    """
+    if len(rasters) == 1 and not out.is_dir():
+        return [(rasters[0], out, options)]
+    if out.suffix.lower() in VECTOR_SUFFIXES:
+        raise OptionError(f"{len(rasters)} inputs need a folder, got {out}; name a folder")
+    stems = [Path(raster).stem for raster in rasters]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise OptionError(f"several inputs are called {twice[0]}; predict them into folders of their own")
+    jobs = [
+        (raster, out / f"{stem}{VECTOR_SUFFIXES[0]}", _in_folders(options, stem))
+        for raster, stem in zip(rasters, stems, strict=True)
+    ]
+    for folder in filter(None, (out, options.probability, options.mask, options.report)):
+        make_folder(folder)
+    for raster, target, chosen in jobs:
+        _targets(target, chosen).check(raster, overwrite=options.overwrite)
+    return jobs
+
+
+def _in_folders(options: PredictOptions, stem: str) -> PredictOptions:
+    kinds = {"probability": ".tif", "mask": ".tif", "report": ".html"}
+    folders = {kind: getattr(options, kind) for kind in kinds}
+    paths = {kind: at / f"{stem}{kinds[kind]}" for kind, at in folders.items() if at is not None}
+    return replace(options, **paths)
+
+
+@contextmanager
+def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterator[Reader]:
+    """Open a raster on the grid it is inferred on, once it is known to fit the model."""
+    with ExitStack() as stack:
+        reader: Reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
+        stack.callback(reader.close)
+        check_fit(reader, model.card, scaled=options.scale != "auto")
+        if reader.info.crs is None:
+            _warn_of_pixels(reader.info)
+        gsd = target_gsd(reader.info, model.card, options.gsd)
+        yield reader if gsd is None else Resampled(reader, gsd)
+
+
+def peak_memory() -> int:
+    """Return the largest resident memory of this process so far, bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _targets(out: Path, options: PredictOptions) -> Targets:
+    return Targets(out, options.probability, options.mask, options.report)
+
+
+def _model(options: PredictOptions) -> Model:
+    model = options.model
+    loaded = load_model(model) if isinstance(model, str | Path) else model
+    if options.scale == "auto":
+        return loaded
+    if not isinstance(loaded, Segmenter):
+        raise OptionError(f"model {loaded.card.name} scales pixels itself; leave --scale out")
+    low, high = (0.0, 1.0) if options.scale == "none" else options.scale
+    if not low < high:
+        raise OptionError(f"scale needs black below white, got {low:g},{high:g}")
+    return loaded.with_card(input_range=(low, high))
+
+
+def _step(model: Model, options: PredictOptions) -> Any:  # noqa: ANN401
+    """The model on its device; what is no Segmenter is a step already."""
+    if not isinstance(model, Segmenter):
+        return model
+    from geounet.backends.torch import TorchStep  # noqa: PLC0415
+
+    return TorchStep(
+        model, device=options.device, precision=options.precision, threads=options.threads
+    )
+
+
+def _cells(walk: Walk, *, keep_q: bool) -> Iterator[Segment]:
+    grid = walk.plan.grid
+    for band in range(len(grid.bands)):
+        cells = [grid.cell(row, band) for row in range(grid.rows)]
+        yield from walk.segments(cells, keep_q=keep_q)
+
+
+def _counter(plan: Plan, progress: Progress) -> Callable[[], None]:
+    done, total = 0, len(plan.grid)
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        progress(min(done, total), total)
+
+    return count
+
+
+def _table(reader: Reader, model: Model, options: PredictOptions) -> TableOptions:
+    card, info = model.card, reader.info
+    if info.crs is None:
+        _refuse_metres(info, options)
+    asked = options.min_area is not None or options.min_pixels is not None
+    min_area = options.min_area if asked else card.min_area_m2
+    # without a CRS pixels are taken to be the model's own
+    own_pixels = round(card.min_area_m2 / card.gsd**2) if info.crs is None and not asked else 0
+    return TableOptions(
+        classes=card.classes,
+        layers=card.layers,
+        min_area_m2=(min_area or 0.0) if info.crs is not None else 0.0,
+        min_pixels=options.min_pixels or own_pixels,
+        crs=options.crs,
+        source=info.path.name,
+    )
+
+
+def _refuse_metres(info: RasterInfo, options: PredictOptions) -> None:
+    if options.min_area is not None:
+        raise OptionError(
+            f"{info.path}: has no CRS, so --min-area {options.min_area:g} m² means nothing; "
+            "use --min-pixels"
+        )
+    if options.crs is not None:
+        raise OptionError(f"{info.path}: has no CRS, so --crs cannot be reached; leave it out")
+
+
+def _facts(raster: str | Path, model: Model, options: PredictOptions, plan: Plan) -> dict[str, Any]:
+    """What the output says of where it comes from."""
+    asked = asdict(options) | {"model": str(model.card.name), "threshold": plan.level / 254}
+    asked |= {"tile": plan.grid.tile, "halo": plan.grid.halo, "blend": plan.blend}
+    return {
+        "software": f"geounet {__version__}",
+        "input": identity(raster),
+        "model": asdict(model.card),
+        "options": {key: value if _plain(value) else str(value) for key, value in asked.items()},
+    }
+
+
+def _plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float | bool | dict | list | tuple)
+
+
+def _warn_of_pixels(info: RasterInfo) -> None:
+    warnings.warn(
+        f"{info.path}: has no CRS; the map is in pixels, area_m2 and perimeter_m are empty",
+        GeounetWarning,
+        stacklevel=5,
+    )
