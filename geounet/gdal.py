@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from geounet.drivers import Source
+    from geounet.sources import Source
 
 # GDAL reads this once, at its first block; its default is 5 % of the memory in every process.
 os.environ.setdefault("GDAL_CACHEMAX", "64")
 
 _LOCAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_PAM_ENABLED": "YES"}
-_REMOTE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_MAX_RETRY": "4"}
+_REMOTE = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_HTTP_MAX_RETRY": "4",
+    "GDAL_HTTP_CONNECTTIMEOUT": "20",
+}
 _WRITING = {"GDAL_PAM_ENABLED": "NO"}
 
 
@@ -32,7 +36,7 @@ def open_source(source: Source) -> Any:  # noqa: ANN401 - rasterio has no types
 
 
 @contextmanager
-def reading(source: Source, path: Path, doing: str) -> Iterator[None]:
+def reading(source: Source, doing: str) -> Iterator[None]:
     """Set GDAL up for reads; its errors become RasterError with `doing` and the cause."""
     try:
         with _quiet(_REMOTE if source.remote else _LOCAL):
@@ -40,7 +44,8 @@ def reading(source: Source, path: Path, doing: str) -> Iterator[None]:
     except (RasterioError, OSError, ValueError) as error:
         cure = "check the address" if source.remote else "copy or download it again"
         raise RasterError(
-            f"{path}: cannot be read ({doing}: {cause(error)}); it is damaged or incomplete, {cure}"
+            f"{source.shown}: cannot be read ({doing}: {cause(error)}); "
+            f"it is damaged or incomplete, {cure}"
         ) from error
 
 

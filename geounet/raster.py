@@ -12,24 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
-from pyproj import CRS
-from pyproj.exceptions import CRSError
-from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from geounet.drivers import find_source, identity
 from geounet.errors import RasterError
-from geounet.gdal import cause, open_source, reading
+from geounet.gdal import open_source, reading
 from geounet.ground import pixel_steps
+from geounet.header import check_pixels, check_place, choose_bands, read_crs
+from geounet.sources import find_source, identity
+from geounet.valid import Masking, find_masking, valid_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from affine import Affine
     from numpy.typing import NDArray
+    from pyproj import CRS
 
-    from geounet.drivers import Source
+    from geounet.sources import Source
 
 __all__ = [
     "Patch", "RasterInfo", "RasterReader", "Reader", "identity", "open_raster", "suggest_scale",
@@ -122,23 +121,11 @@ class Reader(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class _Masking:
-    """Where a raster says which pixels count."""
-
-    alpha: int | None
-    """Band whose zeros are no data, 1-based."""
-    nodata: tuple[float | None, ...]
-    """Marker of each band that is read."""
-    masks: tuple[int, ...]
-    """Bands whose stored mask is read; a pixel counts when any of them says so."""
-
-
 class RasterReader:
     """A raster file; one GDAL handle per thread and process. Made by `open_raster`."""
 
     def __init__(
-        self, source: Source, info: RasterInfo, bands: tuple[int, ...], masking: _Masking
+        self, source: Source, info: RasterInfo, bands: tuple[int, ...], masking: Masking
     ) -> None:
         """Keep what was found; handles are opened when a thread first reads."""
         self._source = source
@@ -169,12 +156,12 @@ class RasterReader:
         assert _inside(window, self.info.shape), f"{window} leaves {self.info.shape}"
         masking = self._masking
         extra = () if masking.alpha is None else (masking.alpha,)
-        with reading(self._source, self.info.path, f"rows {window.row_off}+{window.height}"):
+        with reading(self._source, _words(window)):
             handle = self._handle()
             data = handle.read([*self._bands, *extra], window=window, out_dtype=self.info.dtype)
             masks = handle.read_masks(list(masking.masks), window=window) if masking.masks else None
         bands = data[: len(self._bands)]
-        valid = _valid(bands, masking.nodata)
+        valid = valid_pixels(bands, masking.nodata)
         if masks is not None:
             valid &= masks.any(axis=0)
         if extra:
@@ -188,6 +175,10 @@ class RasterReader:
             for handle in self._handles:
                 handle.close()
             self._handles.clear()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process without the handles."""
+        return type(self), (self._source, self._info, self._bands, self._masking)
 
     def __enter__(self) -> Self:
         """Return the reader itself."""
@@ -229,12 +220,23 @@ def open_raster(
         RasterError: it cannot be opened, or not be understood.
     """
     source = find_source(path, allow_vrt=allow_vrt)
-    shown = Path(path)
-    with reading(source, shown, "open"), open_source(source) as handle:
-        chosen = _choose_bands(handle, path, bands)
-        _check(handle, path, chosen, indexed=indexed)
-        info = _describe(handle, shown, chosen)
-        masking = _masking(handle, chosen)
+    shown = source.shown
+    with reading(source, "open"), open_source(source) as handle:
+        chosen = choose_bands(handle, shown, bands)
+        check_pixels(handle, shown, chosen, indexed=indexed)
+        check_place(handle, shown)
+        info = RasterInfo(
+            path=Path(path),
+            height=handle.height,
+            width=handle.width,
+            count=len(chosen),
+            dtype=np.result_type(*(handle.dtypes[band - 1] for band in chosen)),
+            transform=handle.transform,
+            crs=read_crs(handle, shown),
+            nodata=handle.nodatavals[chosen[0] - 1],
+            block_shape=handle.block_shapes[chosen[0] - 1],
+        )
+        masking = find_masking(handle, chosen)
     return RasterReader(source, info, chosen, masking)
 
 
@@ -274,122 +276,6 @@ def _inside(window: Window, shape: tuple[int, int]) -> bool:
     return bool(fits and min(row, col) >= 0 and min(height, width) > 0)
 
 
-def _choose_bands(handle: Any, path: str | Path, bands: Sequence[int] | None) -> tuple[int, ...]:  # noqa: ANN401
-    pairs = zip(handle.indexes, handle.colorinterp, strict=True)
-    colours = tuple(band for band, meaning in pairs if meaning != ColorInterp.alpha)
-    if not colours:
-        cure = "name one of its subdatasets" if handle.subdatasets else "check the file"
-        raise RasterError(f"{path}: has no band of data ({handle.count} bands in all); {cure}")
-    for band in bands or ():
-        if not 1 <= band <= handle.count:
-            raise RasterError(
-                f"{path}: has no band {band} (it has 1 to {handle.count}); set --bands"
-            )
-    return tuple(bands) if bands else colours
-
-
-def _check(handle: Any, path: str | Path, bands: tuple[int, ...], *, indexed: bool) -> None:  # noqa: ANN401
-    """Refuse what would be read wrongly."""
-    kinds = {handle.dtypes[band - 1] for band in bands}
-    if any("complex" in kind for kind in kinds):
-        raise RasterError(
-            f"{path}: has complex pixels ({', '.join(sorted(kinds))}, expected real numbers); "
-            "write its amplitude to a file first"
-        )
-    if not indexed and any(handle.colorinterp[band - 1] == ColorInterp.palette for band in bands):
-        raise RasterError(
-            f"{path}: has a colour table (1 band of indices, expected colours); "
-            f"run: gdal_translate -expand rgb {path} rgb.tif"
-        )
-    placed = not handle.transform.is_identity
-    if not placed and handle.gcps[0]:
-        raise RasterError(
-            f"{path}: has only ground control points ({len(handle.gcps[0])}, expected a "
-            f"geotransform); run: gdalwarp -r bilinear {path} warped.tif"
-        )
-    if not placed and handle.rpcs is not None:
-        raise RasterError(
-            f"{path}: has only an RPC camera model (expected a geotransform); "
-            f"run: gdalwarp -rpc -r bilinear {path} warped.tif"
-        )
-    numbers = tuple(handle.transform)[:6]
-    if not all(map(math.isfinite, numbers)) or handle.transform.is_degenerate:
-        raise RasterError(f"{path}: has a geotransform of no area ({numbers}); set it anew")
-
-
-def _describe(handle: Any, path: Path, bands: tuple[int, ...]) -> RasterInfo:  # noqa: ANN401
-    first = bands[0] - 1
-    return RasterInfo(
-        path=path,
-        height=handle.height,
-        width=handle.width,
-        count=len(bands),
-        dtype=np.result_type(*(handle.dtypes[band - 1] for band in bands)),
-        transform=handle.transform,
-        # A CRS without a place on the ground says nothing about the pixels.
-        crs=None if handle.transform.is_identity else _crs(handle.crs, path),
-        nodata=handle.nodatavals[first],
-        block_shape=handle.block_shapes[first],
-    )
-
-
-def _crs(crs: Any, path: Path) -> CRS | None:  # noqa: ANN401 - rasterio has no types
-    if not crs:
-        return None
-    try:
-        return CRS.from_wkt(crs.to_wkt(version="WKT2_2019"))
-    except (CRSError, RasterioError) as error:
-        raise RasterError(
-            f"{path}: has a CRS that PROJ does not know ({cause(error)}); "
-            f"run: gdal_translate -a_srs EPSG:… {path} fixed.tif"
-        ) from error
-
-
-def _masking(handle: Any, bands: tuple[int, ...]) -> _Masking:  # noqa: ANN401
-    alphas = [
-        band
-        for band, meaning in zip(handle.indexes, handle.colorinterp, strict=True)
-        if meaning == ColorInterp.alpha and band not in bands
-    ]
-    nodata = tuple(handle.nodatavals[band - 1] for band in bands)
-    flags = [set(handle.mask_flag_enums[band - 1]) for band in bands]
-    if not alphas and any(MaskFlags.per_dataset in found for found in flags):
-        masks: tuple[int, ...] = (
-            () if any(MaskFlags.alpha in found for found in flags) else bands[:1]
-        )
-    else:
-        masks = tuple(band for band, found in zip(bands, flags, strict=True) if not found)
-    return _Masking(alphas[0] if alphas else None, nodata, masks)
-
-
-def _valid(data: NDArray[Any], nodata: tuple[float | None, ...]) -> NDArray[np.bool_]:
-    """Return where not every band is nodata, and every band is finite."""
-    valid = np.ones(data.shape[1:], dtype=np.bool_)
-    if None not in nodata:
-        empty = valid.copy()
-        for band, marker in zip(data, nodata, strict=True):
-            assert marker is not None
-            empty &= _equals(band, marker)
-        np.logical_not(empty, out=valid)
-    if data.dtype.kind == "f":
-        for band in data:
-            valid &= np.isfinite(band)
-    return valid
-
-
-def _equals(band: NDArray[Any], marker: float) -> NDArray[np.bool_]:
-    """Return where a band is its marker, as its own dtype would store that marker."""
-    if band.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            stored = band.dtype.type(marker)
-    elif math.isfinite(marker) and marker == int(marker) and _holds(band.dtype, int(marker)):
-        stored = band.dtype.type(int(marker))
-    else:
-        return np.zeros(band.shape, dtype=np.bool_)
-    same: NDArray[np.bool_] = np.isnan(band) if np.isnan(stored) else np.equal(band, stored)
-    return same
-
-
-def _holds(dtype: np.dtype[Any], number: int) -> bool:
-    limits = np.iinfo(dtype)
-    return bool(limits.min <= number <= limits.max)
+def _words(window: Window) -> str:
+    rows, cols = window.toslices()
+    return f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"

@@ -1,0 +1,115 @@
+"""Read what an open raster says of itself; refuse what would be read wrongly."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
+
+from geounet.errors import RasterError
+from geounet.gdal import cause
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def choose_bands(
+    handle: Any,  # noqa: ANN401 - rasterio has no types
+    shown: str,
+    bands: Sequence[int] | None,
+) -> tuple[int, ...]:
+    """Return the bands to read: those asked for, or all but alpha.
+
+    Raises:
+        RasterError: there is no such band, or none at all.
+    """
+    meanings = zip(handle.indexes, handle.colorinterp, strict=True)
+    colours = tuple(band for band, meaning in meanings if meaning != ColorInterp.alpha)
+    if not handle.count and handle.subdatasets:
+        raise RasterError(
+            f"{shown}: holds only subdatasets ({len(handle.subdatasets)}, expected bands); "
+            f"run: gdal_translate {handle.subdatasets[0]} one.tif"
+        )
+    for band in bands or ():
+        if not 1 <= band <= handle.count:
+            raise RasterError(
+                f"{shown}: has no band {band} (it has {_list(handle.count)}); set --bands"
+            )
+    if not bands and not colours:
+        raise RasterError(f"{shown}: has no band of data (bands: {handle.count}); check the file")
+    return tuple(bands) if bands else colours
+
+
+def check_pixels(
+    handle: Any,  # noqa: ANN401 - rasterio has no types
+    shown: str,
+    bands: tuple[int, ...],
+    *,
+    indexed: bool,
+) -> None:
+    """Refuse pixels that are no plain numbers, or, unless `indexed`, indices of a colour table.
+
+    Raises:
+        RasterError: complex pixels, or a colour table.
+    """
+    kinds = {handle.dtypes[band - 1] for band in bands}
+    if any("complex" in kind for kind in kinds):
+        raise RasterError(
+            f"{shown}: has complex pixels ({', '.join(sorted(kinds))}, expected real numbers); "
+            "write their amplitude to a file first"
+        )
+    if not indexed and any(handle.colorinterp[band - 1] == ColorInterp.palette for band in bands):
+        raise RasterError(
+            f"{shown}: has a colour table (indices, expected colours); "
+            f"run: gdal_translate -expand rgb {shown} rgb.tif"
+        )
+
+
+def check_place(handle: Any, shown: str) -> None:  # noqa: ANN401 - rasterio has no types
+    """Refuse a raster that lies nowhere an affine transform can say.
+
+    Raises:
+        RasterError: only GCPs or RPCs, or a transform without area.
+    """
+    placed = not handle.transform.is_identity
+    if not placed and handle.gcps[0]:
+        raise RasterError(
+            f"{shown}: has only ground control points ({len(handle.gcps[0])}, expected a "
+            f"geotransform); run: gdalwarp -r bilinear {shown} warped.tif"
+        )
+    if not placed and handle.rpcs is not None:
+        raise RasterError(
+            f"{shown}: has only an RPC camera model (expected a geotransform); "
+            f"run: gdalwarp -rpc -r bilinear {shown} warped.tif"
+        )
+    numbers = tuple(handle.transform)[:6]
+    if not all(map(math.isfinite, numbers)) or handle.transform.is_degenerate:
+        raise RasterError(
+            f"{shown}: has a geotransform without area {numbers}; "
+            f"run: gdal_translate -a_ullr ULX ULY LRX LRY {shown} fixed.tif"
+        )
+
+
+def read_crs(handle: Any, shown: str) -> CRS | None:  # noqa: ANN401 - rasterio has no types
+    """Return the CRS; None without one, or without a transform, when it places no pixel.
+
+    Raises:
+        RasterError: PROJ does not understand it.
+    """
+    if not handle.crs or handle.transform.is_identity:
+        return None
+    try:
+        return CRS.from_wkt(handle.crs.to_wkt(version="WKT2_2019"))
+    except (CRSError, RasterioError) as error:
+        raise RasterError(
+            f"{shown}: has a CRS that PROJ does not know ({cause(error)}); "
+            f"run: gdal_translate -a_srs EPSG:NNNN {shown} fixed.tif"
+        ) from error
+
+
+def _list(count: int) -> str:
+    return "only band 1" if count == 1 else f"bands 1 to {count}"

@@ -1,0 +1,74 @@
+"""Tell data from nodata: the rules of a raster's markers, masks and alpha band."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rasterio.enums import ColorInterp, MaskFlags
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Where a raster says which pixels count; all of them must agree."""
+
+    alpha: int | None
+    """Band whose zeros are no data, 1-based."""
+    nodata: tuple[float | None, ...]
+    """Marker of each band that is read."""
+    masks: tuple[int, ...]
+    """Bands whose stored mask is read; a pixel counts when any of them says so."""
+
+
+def find_masking(handle: Any, bands: tuple[int, ...]) -> Masking:  # noqa: ANN401 - rasterio has no types
+    """Return where an open raster says which pixels of some bands count."""
+    meanings = zip(handle.indexes, handle.colorinterp, strict=True)
+    alphas = [band for band, meaning in meanings if meaning == ColorInterp.alpha]
+    nodata = tuple(handle.nodatavals[band - 1] for band in bands)
+    flags = [set(handle.mask_flag_enums[band - 1]) for band in bands]
+    masks = tuple(band for band, found in zip(bands, flags, strict=True) if not found)
+    if any(MaskFlags.per_dataset in found and MaskFlags.alpha not in found for found in flags):
+        masks = bands[:1]
+    hidden = [band for band in alphas if band not in bands]
+    return Masking(hidden[0] if hidden else None, nodata, masks)
+
+
+def valid_pixels(data: NDArray[Any], nodata: tuple[float | None, ...]) -> NDArray[np.bool_]:
+    """Return where not every band is nodata, and every band is finite.
+
+    A dark pixel of an image with nodata 0 has some band above 0; only the empty border has none.
+    """
+    valid = np.ones(data.shape[1:], dtype=np.bool_)
+    if None not in nodata:
+        empty = valid.copy()
+        for band, marker in zip(data, nodata, strict=True):
+            assert marker is not None
+            empty &= _equals(band, marker)
+        np.logical_not(empty, out=valid)
+    if data.dtype.kind == "f":
+        for band in data:
+            valid &= np.isfinite(band)
+    return valid
+
+
+def _equals(band: NDArray[Any], marker: float) -> NDArray[np.bool_]:
+    """Return where a band is its marker, as its own dtype would store that marker."""
+    if band.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            stored = band.dtype.type(marker)
+    elif math.isfinite(marker) and marker == int(marker) and _holds(band.dtype, int(marker)):
+        stored = band.dtype.type(int(marker))
+    else:
+        return np.zeros(band.shape, dtype=np.bool_)
+    same: NDArray[np.bool_] = np.isnan(band) if np.isnan(stored) else np.equal(band, stored)
+    return same
+
+
+def _holds(dtype: np.dtype[Any], number: int) -> bool:
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= number <= limits.max)
