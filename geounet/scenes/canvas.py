@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from affine import Affine
 
 from geounet.scenes.texture import Array, Window, noise
 
@@ -103,6 +104,11 @@ def _span(middle: float, radius: float, start: int, count: int) -> slice:
     first = int(np.floor((middle - radius) / FINE)) - start
     last = int(np.ceil((middle + radius) / FINE)) - start
     return slice(max(first, 0), min(last, count))
+
+
+def corner_of(window: Window) -> Affine:
+    """Return the transform from a window's fine pixels to metres."""
+    return Affine(FINE, 0, window.col * FINE, 0, FINE, window.row * FINE)
 
 
 def linear(colour: tuple[float, float, float]) -> Array:

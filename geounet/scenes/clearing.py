@@ -28,7 +28,7 @@ def clear(filling: Filling, streets: list[Street], closed: shapely.Geometry) -> 
     blocked = _hit(houses, spots) | _hit(ways, spots) | shapely.intersects(closed, spots)
     filling.trees = [t for t, bad in zip(filling.trees, blocked, strict=True) if not bad]
     bodies = _shapes([v.frame.box(v.long, v.wide) for v in filling.vehicles])
-    blocked = _hit(houses, bodies)
+    blocked = _hit(houses, bodies) | (shapely.intersects(closed, bodies) & ~_hit(ways, bodies))
     later, earlier = shapely.STRtree(bodies).query(bodies, predicate="intersects")
     blocked[later[later > earlier]] = True
     filling.vehicles = [v for v, bad in zip(filling.vehicles, blocked, strict=True) if not bad]

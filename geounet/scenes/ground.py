@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from geounet.scenes.canvas import FINE, Canvas, linear
+from geounet.scenes.canvas import FINE, Canvas, corner_of, linear
 from geounet.scenes.texture import Array, Window, noise
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def paint_ground(canvas: Canvas, patches: Sequence[Patch]) -> None:
 def _index(window: Window, patches: Sequence[Patch]) -> Index:
     """Return the number of the topmost patch of each pixel; soft grounds have ragged borders."""
     shape = window.height, window.width
-    corner = Affine.translation(window.col * FINE, window.row * FINE) * Affine.scale(FINE)
+    corner = corner_of(window)
     numbered = list(enumerate(patches))
     soft = [(p.polygon, n) for n, p in numbered if MATERIALS[p.material].soft]
     hard = [(p.polygon, n) for n, p in numbered if not MATERIALS[p.material].soft]

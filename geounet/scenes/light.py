@@ -12,7 +12,7 @@ from geounet.scenes.texture import Array
 
 _SUN = np.array([1.06, 1.0, 0.9], np.float32)
 _SKY = np.array([0.86, 0.98, 1.2], np.float32)
-_SKY_SHARE = 0.3
+_SKY_SHARE = 0.23
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def plan_town(side: float, rng: np.random.Generator) -> Plan:
     for block, zone in zip(blocks, _zones(side, blocks, rng), strict=True):
         filling.add(fill(block, zone, rng))
     if chance(0.4, rng):
-        _dig(filling, _wander(side, 7.0, rng).buffer(float(rng.uniform(4, 10))), rng)
+        _dig(filling, wander(side, 7.0, rng).buffer(float(rng.uniform(4, 10))), rng)
     pave(filling, streets, rng)
     railway = _railway(filling, side, rng) if chance(0.25, rng) else shapely.Polygon()
     water = shapely.union_all([p.polygon for p in filling.patches if p.material == "water"])
@@ -66,10 +66,12 @@ def _zones(side: float, blocks: list[Block], rng: np.random.Generator) -> list[Z
     return zones
 
 
-def _wander(side: float, swing: float, rng: np.random.Generator) -> shapely.LineString:
-    """Return a winding line right across the scene."""
+def wander(
+    side: float, swing: float, rng: np.random.Generator, spread: float = 0.3
+) -> shapely.LineString:
+    """Return a winding line right across the scene, off its middle by a share of its side."""
     along = np.linspace(-0.8 * side - 60, 0.8 * side + 60, 40 + int(side / 2))
-    across = np.full_like(along, rng.uniform(-0.3, 0.3) * side)
+    across = np.full_like(along, rng.uniform(-spread, spread) * side)
     for length in (28.0, 47.0, 83.0):
         phase = along / length + rng.uniform(0, 6)
         across += swing * rng.uniform(0.3, 1) * np.sin(phase)
@@ -86,7 +88,7 @@ def _dig(filling: Filling, river: shapely.Polygon, rng: np.random.Generator) -> 
 
 def _railway(filling: Filling, side: float, rng: np.random.Generator) -> shapely.Polygon:
     """Add a railway; return its bed."""
-    line = _wander(side, 1.2, rng)
+    line = wander(side, 1.2, rng)
     filling.patches.append(Patch(polygon=line.buffer(4.5), material="ballast"))
     for offset in (-2.8, -1.3, 1.3, 2.8):
         rail = line.offset_curve(offset).buffer(0.09)

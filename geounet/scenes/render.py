@@ -14,6 +14,7 @@ from geounet.scenes.light import expose
 from geounet.scenes.plan import Plan
 from geounet.scenes.roofs import paint_roof
 from geounet.scenes.texture import Array, Window
+from geounet.scenes.wreck import paint_wreck
 
 _TILE = 1024
 _TALLEST = 19.0
@@ -29,8 +30,8 @@ class _Halo:
     right: int
 
 
-def render(plan: Plan, size: int, sun: Sun, offset: tuple[int, int]) -> Array:
-    """Return the light `(3, size, size)` that leaves the town; offset moves the textures."""
+def render(plan: Plan, size: int, sun: Sun) -> Array:
+    """Return the light `(3, size, size)` that leaves the town."""
     light = np.empty((3, size, size), np.float32)
     halo = _halo(sun)
     painters = _Index(plan)
@@ -50,7 +51,6 @@ def render(plan: Plan, size: int, sun: Sun, offset: tuple[int, int]) -> Array:
             light[:, row : row + rows, col : col + cols] = tile[
                 :, top : top + rows, left : left + cols
             ]
-    del offset
     return light
 
 
@@ -88,7 +88,9 @@ class _Index:
         for vehicle in filling.vehicles:
             paint_vehicle(canvas, vehicle)
         for number in np.sort(self._buildings.query(frame)):
-            for roof in filling.buildings[number].roofs:
+            building = filling.buildings[number]
+            for roof in building.roofs:
                 paint_roof(canvas, roof)
+            paint_wreck(canvas, building)
         for tree in filling.trees:
             paint_tree(canvas, tree)

@@ -39,7 +39,7 @@ def town(size: int, seed: int) -> Town:
     rng = np.random.default_rng([seed, size])
     plan = plan_town(size * GSD, rng)
     sun, camera = draw_sun(rng), draw_camera(rng)
-    image = develop(render(plan, size, sun, (0, 0)), camera, rng)
+    image = develop(render(plan, size, sun), camera, rng)
     data = ragged(size, rng)
     valid = burn([data], size)
     image *= valid
@@ -61,7 +61,7 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         haze=float(rng.uniform(0.005, 0.05)),
         noise=float(rng.uniform(1.0, 3.0)),
         saturation=float(rng.uniform(0.6, 1.0)),
-        gamma=float(rng.uniform(1.95, 2.35)),
+        gamma=float(rng.uniform(1.85, 2.25)),
     )
 
 
