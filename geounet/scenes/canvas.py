@@ -86,8 +86,8 @@ class Canvas:
         cols = _span(x, radius, self.window.col, self.window.width)
         if rows.stop <= rows.start or cols.stop <= cols.start:
             return None
-        east = (np.arange(cols.start, cols.stop) + (self.window.col + 0.5)) * FINE - x
-        south = (np.arange(rows.start, rows.stop) + (self.window.row + 0.5)) * FINE - y
+        east: Array = (np.arange(cols.start, cols.stop) + (self.window.col + 0.5)) * FINE - x
+        south: Array = (np.arange(rows.start, rows.stop) + (self.window.row + 0.5)) * FINE - y
         window = self.window.part(rows, cols)
         east, south = east.astype(np.float32)[None], south.astype(np.float32)[:, None]
         return View(rows, cols, east, south, window)
@@ -97,7 +97,7 @@ class Canvas:
         east, south, up = self.sun.vector
         normal = np.sqrt(1 + np.square(slope_east) + np.square(slope_south))
         cosine = (up - slope_east * east - slope_south * south) / normal
-        return np.maximum(cosine, 0).astype(np.float32)
+        return np.asarray(np.maximum(cosine, 0), np.float32)
 
 
 def _span(middle: float, radius: float, start: int, count: int) -> slice:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import shapely
 
 from geounet.scenes.draws import chance, pick, shade, sign
 from geounet.scenes.streets import Frame
-from geounet.scenes.things import Colour, Filling, Patch, Tree, Vehicle
+from geounet.scenes.things import Colour, Filling, Patch, Tree, TreeKind, Vehicle
 
 _LEAVES = [
     (76, 92, 60), (86, 102, 66), (68, 84, 58), (96, 106, 72), (82, 92, 66), (106, 106, 76),
@@ -22,14 +20,12 @@ _PAINTS = [
     (120, 40, 36), (50, 70, 110), (176, 170, 158), (90, 94, 98), (234, 234, 232),
 ]  # fmt: skip
 _BAY = 2.6
+_KINDS: tuple[TreeKind, ...] = ("leafy",) * 7 + ("conifer", "bare")
 
 
 def tree(x: float, y: float, radius: float, rng: np.random.Generator) -> Tree:
     """Return a tree of about this radius."""
-    draw = float(rng.random())
-    kind: Literal["leafy", "conifer", "bare"] = (
-        "conifer" if draw < 0.14 else "bare" if draw > 0.9 else "leafy"
-    )
+    kind = pick(_KINDS, rng)
     palette = {"leafy": _LEAVES, "conifer": _NEEDLES, "bare": _TWIGS}[kind]
     colour = shade(pick(palette, rng), 0.09, rng)
     size = radius * float(rng.uniform(0.7, 1.3))

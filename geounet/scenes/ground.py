@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from geounet.scenes.canvas import FINE, Canvas, corner_of, linear
+from geounet.scenes.canvas import Canvas, corner_of, linear
 from geounet.scenes.texture import Array, Window, noise
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,8 +9,12 @@ import shapely
 
 from geounet.scenes.draws import chance, pick, shade, sign
 from geounet.scenes.palette import COVERS, roof_colour
-from geounet.scenes.streets import Frame
 from geounet.scenes.things import Building, Colour, Roof
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geounet.scenes.streets import Frame
 
 
 def building(roofs: Sequence[Roof], fittings: Sequence[Roof] = ()) -> Building:

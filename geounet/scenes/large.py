@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
 
 from geounet.scenes.draws import chance, pick, shade, sign
 from geounet.scenes.houses import box, building, house_fittings
 from geounet.scenes.palette import COVERS, roof_colour
-from geounet.scenes.streets import Frame
-from geounet.scenes.things import Building, Colour, Roof
+from geounet.scenes.things import Building, Roof
+
+if TYPE_CHECKING:
+    from geounet.scenes.streets import Frame
+
+_ROOMY = 4.0
 
 
 def row_house(
@@ -59,25 +61,26 @@ def _rear_wing(main: Roof, rng: np.random.Generator) -> Roof:
 
 
 def hall(frame: Frame, half: tuple[float, float], rng: np.random.Generator) -> Building:
-    """Return a warehouse or factory: flat, low gable, or a comb of shed roofs."""
+    """Return a warehouse or factory: flat, low gable, bays of gables, or a comb of sheds."""
     long, wide = half
     eave = float(rng.uniform(5, 10))
-    style = float(rng.random())
-    if style < 0.45:
+    style = pick(("flat", "flat", "flat", "low", "low", "bays", "comb"), rng)
+    if style == "flat":
         main = _big_flat(frame, half, eave, rng)
         wings = [main, *_side_office(main, rng)]
         return building(wings, flat_fittings(main, rng))
-    colour = roof_colour(pick(["metal", "metal", "rust", "sheet"], rng), rng)
-    bays = 1 if style < 0.7 else int(rng.integers(2, 5))
+    palette = pick(("metal", "metal", "rust", "sheet"), rng)
+    colour = roof_colour(palette, rng)
+    bays = 1 if style == "low" else int(rng.integers(2, 5))
     step = 2 * wide / bays
     roofs = [
         Roof(
             frame=frame.at(0, -wide + step * (bay + 0.5)),
             long=long,
             wide=step / 2 + 0.01,
-            shape="gable" if style < 0.88 else "shed",
+            shape="shed" if style == "comb" else "gable",
             eave=eave,
-            pitch=float(0.12 if style < 0.88 else 0.3),
+            pitch=0.3 if style == "comb" else 0.12,
             colour=shade(colour, 0.02, rng),
             cover="seam",
         )
@@ -145,7 +148,7 @@ def flat_fittings(main: Roof, rng: np.random.Generator) -> list[Roof]:
         height = main.eave + float(rng.uniform(0.5, 1.6))
         colour = shade((176, 178, 178), 0.2, rng)
         things.append(box(main.frame.at(along, across), half, height, colour))
-    if chance(0.3, rng) and main.wide > 4:
+    if chance(0.3, rng) and main.wide > _ROOMY:
         spot = main.frame.at(float(rng.uniform(-0.4, 0.4) * main.long), 0)
         half = 0.35 * main.long, 0.55 * main.wide
         things.append(box(spot, half, main.eave + 0.35, (40, 46, 66), "panel"))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 from geounet.scenes.canvas import FINE, Canvas
-from geounet.scenes.texture import Array
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geounet.scenes.texture import Array
 
 _SUN = np.array([1.06, 1.0, 0.9], np.float32)
 _SKY = np.array([0.86, 0.98, 1.2], np.float32)
@@ -49,7 +54,7 @@ def shadow(canvas: Canvas, tallest: float) -> Array:
         np.maximum(horizon, ahead, out=horizon)
         step *= 2
     above = horizon - canvas.height
-    return np.clip(1 - above / np.float32(0.35), 0, 1)
+    return np.asarray(np.clip(1 - above / np.float32(0.35), 0, 1))
 
 
 def _shifted(array: Array, rows: int, cols: int) -> Array:
@@ -83,10 +88,10 @@ def _openness(height: Array) -> Array:
     coarse = height[::4, ::4]
     around = ndimage.uniform_filter(ndimage.uniform_filter(coarse, 5), 5)
     wide = np.repeat(np.repeat(around, 4, 0), 4, 1)[: height.shape[0], : height.shape[1]]
-    return np.clip(1 - 0.09 * np.maximum(wide - height, 0), 0.35, 1).astype(np.float32)
+    return np.asarray(np.clip(1 - 0.09 * np.maximum(wide - height, 0), 0.35, 1), np.float32)
 
 
-def develop(light: Array, camera: Camera, rng: np.random.Generator) -> np.ndarray:
+def develop(light: Array, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return uint8 counts 1-255 `(3, height, width)` of the light, with sensor noise."""
     factor = np.asarray(camera.balance, np.float32) * np.float32(camera.exposure)
     signal = np.clip(light * factor[:, None, None], 0, None) * np.float32(1 - camera.haze)
@@ -101,4 +106,4 @@ def develop(light: Array, camera: Camera, rng: np.random.Generator) -> np.ndarra
     common = rng.standard_normal(light.shape[1:], np.float32)
     grain = 0.6 * ndimage.gaussian_filter(grain, (0, 0.5, 0.5)) * 1.8 + 0.8 * common
     counts += np.float32(camera.noise) * grain
-    return np.clip(np.rint(counts), 1, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(counts), 1, 255), np.uint8)

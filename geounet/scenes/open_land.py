@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import shapely
 
 from geounet.scenes.draws import chance, pick
 from geounet.scenes.greenery import scatter
-from geounet.scenes.streets import Block, Frame
 from geounet.scenes.things import Filling, Patch
+
+if TYPE_CHECKING:
+    from geounet.scenes.streets import Block, Frame
 
 _GROUNDS = ("gravel", "concrete", "tent", "worn", "meadow")
 
@@ -27,8 +31,8 @@ def park(block: Block, rng: np.random.Generator) -> Filling:
     for along, across in (*ends, (-60, 0), (60, 0)):
         spot = frame.at(float(along), float(across))
         path = shapely.LineString([(bend.x, bend.y), (spot.x, spot.y)]).buffer(1.2)
-        inside = path.intersection(block.polygon)
-        filling.patches.append(Patch(polygon=inside, material="gravel", tint=1.1))
+        inside = shapely.get_parts(path.intersection(block.polygon))
+        filling.patches += [Patch(polygon=p, material="gravel", tint=1.1) for p in inside]
     if chance(0.5, rng):
         filling.patches += pond(frame.at(12, 4), float(rng.uniform(8, 15)), rng)
     filling.trees += scatter(block.polygon.buffer(-5), 0.02, 3.8, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -11,10 +12,12 @@ from geounet.scenes.canvas import FINE, Canvas, Sun
 from geounet.scenes.crowns import paint_tree, paint_vehicle
 from geounet.scenes.ground import paint_ground
 from geounet.scenes.light import expose
-from geounet.scenes.plan import Plan
 from geounet.scenes.roofs import paint_roof
 from geounet.scenes.texture import Array, Window
 from geounet.scenes.wreck import paint_wreck
+
+if TYPE_CHECKING:
+    from geounet.scenes.plan import Plan
 
 _TILE = 1024
 _TALLEST = 19.0

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from geounet.scenes.things import Roof
 
 _EDGE = 0.3
+_RIDGE = 0.15
+_GUTTER = 0.2
 
 
 def paint_roof(canvas: Canvas, roof: Roof) -> None:
@@ -86,6 +88,8 @@ def _edges(roof: Roof, to_end: Array, to_eave: Array) -> Array:
         return np.where(nearest < _EDGE, np.float32(1.25), np.float32(1))
     if roof.shape == "box":
         return np.ones_like(nearest)
-    ridge = roof.wide - to_eave < 0.16 if roof.shape == "gable" else np.abs(to_end - to_eave) < 0.14
-    gutter = to_eave < 0.2
+    ridge = (
+        roof.wide - to_eave < _RIDGE if roof.shape == "gable" else np.abs(to_end - to_eave) < _RIDGE
+    )
+    gutter = to_eave < _GUTTER
     return (1 + 0.16 * ridge - 0.22 * gutter).astype(np.float32)

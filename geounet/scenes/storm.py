@@ -67,7 +67,7 @@ def storm(size: int, seed: int) -> StormPair:
 
 
 def _second_flight(light: Array, shift: tuple[float, float]) -> tuple[Array, NDArray[np.bool_]]:
-    """Return the light on coarser pixels, everything moved by `shift` metres, and its valid mask."""
+    """Return coarser light, everything moved by `shift` metres, and its valid mask."""
     size = light.shape[-1]
     count = int(size * GSD / GSD_AFTER)
     ratio = GSD_AFTER / GSD

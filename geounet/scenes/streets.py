@@ -67,7 +67,8 @@ class Warp:
             swing = np.sin(points @ (u, v) + phase)
             bent += swing[:, None] * (push_u, push_v)
         cosine, sine = np.cos(self.angle), np.sin(self.angle)
-        return bent @ np.array([[cosine, sine], [-sine, cosine]]) + self.middle
+        turned: Points = bent @ np.array([[cosine, sine], [-sine, cosine]])
+        return turned + self.middle
 
     def frame(self, u: float, v: float) -> Frame:
         """Return the frame whose first axis runs along the plan's u axis."""

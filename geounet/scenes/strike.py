@@ -54,12 +54,15 @@ def _force(track: shapely.LineString, reach: float, places: Floats) -> Floats:
 def _flood(plan: Plan, rng: np.random.Generator) -> shapely.Geometry:
     """Return where water stands: around rivers and ponds, else in a hollow."""
     seen = shapely.box(0, 0, plan.side, plan.side).buffer(30)
-    water = plan.water.intersection(seen)
+    water = shapely.intersection(plan.water, seen)
     if water.is_empty:
         x, y = rng.uniform(0.1, 0.9, 2) * plan.side
         hollow = Frame(float(x), float(y), 0.0)
         return pond(hollow, max(0.12 * plan.side, 16.0), rng)[1].polygon
-    return water.buffer(float(rng.uniform(9, 16))).intersection(seen)
+    flood: shapely.Geometry = shapely.intersection(
+        shapely.buffer(water, float(rng.uniform(9, 16))), seen
+    )
+    return flood
 
 
 def _graded(
@@ -98,7 +101,7 @@ def _felled(
 
 
 def _dry(vehicle: Vehicle, flood: shapely.Geometry) -> bool:
-    return not flood.contains(shapely.Point(vehicle.frame.x, vehicle.frame.y))
+    return not shapely.contains_xy(flood, vehicle.frame.x, vehicle.frame.y)
 
 
 def _litter(filling: Filling, rng: np.random.Generator) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 # Two periods that share no small multiple: their sum does not repeat within a scene.
 _PERIODS = (1024, 1125)
@@ -46,7 +47,8 @@ def _texture(grain: str, period: int) -> Array:
     band = (frequency >= 1 / longest) & (frequency <= 1 / shortest)
     fractal = np.divide(band, frequency, out=np.zeros_like(frequency), where=band)
     noise = np.fft.irfft2(spectrum * fractal, (period, period))
-    return (noise / noise.std()).astype(np.float32)
+    result: Array = (noise / noise.std()).astype(np.float32)
+    return result
 
 
 def noise(grain: str, window: Window) -> Array:

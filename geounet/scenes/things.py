@@ -11,6 +11,7 @@ from geounet.scenes.streets import Frame
 
 Colour = tuple[float, float, float]
 Damage = Literal["none", "minor", "major", "destroyed"]
+TreeKind = Literal["leafy", "conifer", "bare"]
 Zone = Literal["suburb", "old", "industry", "slabs", "village", "park"]
 
 
@@ -75,7 +76,7 @@ class Tree:
     """Metres."""
     colour: Colour
     """Display colour, 0-255."""
-    kind: Literal["leafy", "conifer", "bare"]
+    kind: TreeKind
     """How the crown looks."""
 
 

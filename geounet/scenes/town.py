@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from geounet.scenes.canvas import Sun
@@ -14,6 +14,9 @@ from geounet.scenes.draws import chance
 from geounet.scenes.light import Camera, develop
 from geounet.scenes.plan import plan_town
 from geounet.scenes.render import render
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 GSD = 0.3
 """Edge of a pixel in metres."""
@@ -83,7 +86,8 @@ def ragged(size: int, rng: np.random.Generator) -> shapely.Polygon:
     if chance(0.5, rng):
         lost = shapely.transform(lost, lambda points: size - points)
     data = shapely.box(0, 0, size, size).difference(lost)
-    return max(getattr(data, "geoms", [data]), key=lambda part: part.area)
+    largest: shapely.Polygon = max(shapely.get_parts(data), key=lambda part: part.area)
+    return largest
 
 
 def clip(outlines: list[shapely.Polygon], data: shapely.Polygon) -> list[shapely.Polygon]:

@@ -24,6 +24,10 @@ _DARK: Colour = (58, 52, 48)
 _SLAB: Colour = (158, 152, 144)
 _TARPS: tuple[Colour, ...] = ((52, 96, 158), (60, 108, 176), (206, 208, 208), (40, 84, 146))
 _RAFTERS = np.float32(0.9)
+# Levels of noise beyond which covering is stripped, a roof torn, a rafter fallen, rooms heaped,
+# a slab buried, tiles, dark gaps and bright chips seen.
+_STRIPPED, _TORN, _FALLEN, _HEAPED = 1.25, 0.1, 0.9, 0.5
+_BURIED, _TILES, _GAPS, _CHIPS = 0.25, 0.7, 1.3, 1.6
 
 
 def paint_wreck(canvas: Canvas, building: Building) -> None:
@@ -71,7 +75,7 @@ def _patch(canvas: Canvas, view: View, inside: Flags, roof: Roof) -> None:
     along, across = view.turned(roof.frame.angle)
     blotch = view.noise("clump") + 0.5 * view.noise("drift")
     corner = along / roof.long * np.sign(roof.frame.angle - 1) + across / roof.wide
-    stripped = inside & (blotch + 0.6 * corner > 1.25)
+    stripped = inside & (blotch + 0.6 * corner > _STRIPPED)
     _dye(canvas, view, stripped, _FELT, 1 + 0.2 * view.noise("fine"))
     battens = stripped & (np.mod(across, np.float32(0.6)) < np.float32(0.2))
     _dye(canvas, view, battens, _WOOD)
@@ -91,14 +95,14 @@ def _open(canvas: Canvas, view: View, inside: Flags, roof: Roof) -> None:
     along, _ = view.turned(roof.frame.angle)
     side = 1 if int(roof.frame.x * 5) % 2 else -1
     pull = side * along / np.float32(roof.long)
-    torn = inside & (1.1 * pull + 0.5 * view.noise("drift") + 0.35 * view.noise("clump") > 0.1)
+    torn = inside & (1.1 * pull + 0.5 * view.noise("drift") + 0.35 * view.noise("clump") > _TORN)
     standing = np.mod(along, _RAFTERS) < np.float32(0.22)
-    rafters = torn & standing & (view.noise("clump") + 0.5 * pull < 0.9)
+    rafters = torn & standing & (view.noise("clump") + 0.5 * pull < _FALLEN)
     floor = np.maximum(0.5 + 0.35 * view.noise("clump") + 0.15 * view.noise("fine"), 0.05)
     hole = torn & ~rafters
     _lay(canvas, view, hole, floor)
     _dye(canvas, view, hole, _DARK, 1 + 0.5 * view.noise("fine"))
-    heaps = hole & (view.noise("clump") > 0.5)
+    heaps = hole & (view.noise("clump") > _HEAPED)
     _dye(canvas, view, heaps, _SLAB, 1 + 0.35 * view.noise("fine"))
     _dye(canvas, view, rafters, _WOOD)
 
@@ -109,8 +113,8 @@ def _rubble(canvas: Canvas, view: View, inside: Flags, colour: Colour) -> None:
     heap = np.maximum(0.35 + 0.5 * drift + 0.4 * clump + 0.2 * fine, 0.06)
     _lay(canvas, view, inside, heap.astype(np.float32))
     _dye(canvas, view, inside, _SLAB, 1 + 0.12 * fine)
-    covered = inside & (heap > 0.25)
+    covered = inside & (heap > _BURIED)
     _dye(canvas, view, covered, (120, 108, 96), np.maximum(1 + 0.6 * fine, 0.2))
-    _dye(canvas, view, covered & (clump > 0.7), colour, np.maximum(1 + 0.4 * fine, 0.3))
-    _dye(canvas, view, covered & (clump + fine < -1.3), _DARK)
-    _dye(canvas, view, covered & (fine - 0.5 * clump > 1.5), (204, 198, 186))
+    _dye(canvas, view, covered & (clump > _TILES), colour, np.maximum(1 + 0.4 * fine, 0.3))
+    _dye(canvas, view, covered & (-clump - fine > _GAPS), _DARK)
+    _dye(canvas, view, covered & (fine - 0.5 * clump > _CHIPS), (204, 198, 186))
