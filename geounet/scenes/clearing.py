@@ -20,7 +20,7 @@ _SIZES = (1.0, 0.88, 0.74)
 
 def clear(filling: Filling, streets: list[Street], closed: shapely.Geometry) -> None:
     """Drop buildings that stand in the way, then trees and vehicles that stand in buildings."""
-    roads = [street.line.buffer(street.width / 2 + 1.0) for street in streets]
+    roads = [street.line.buffer(street.width / 2 + 0.5) for street in streets]
     filling.buildings = _apart(filling.buildings, [*roads, closed])
     houses = shapely.STRtree([building.outline for building in filling.buildings])
     ways = shapely.STRtree([street.line.buffer(street.width / 2) for street in streets])

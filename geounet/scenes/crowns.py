@@ -24,7 +24,7 @@ _PANES = ((0.2, 0.45), (-0.8, -0.6))
 
 def paint_tree(canvas: Canvas, tree: Tree) -> None:
     """Paint one crown where it stands above roof and ground."""
-    view = canvas.view(tree.x, tree.y, tree.radius * 1.3)
+    view = canvas.view(tree.x, tree.y, tree.radius * 1.5)
     if view is None:
         return
     crown, inside = _crown(tree, view)
@@ -38,7 +38,7 @@ def paint_tree(canvas: Canvas, tree: Tree) -> None:
     light = canvas.light(slope_east * softness, slope_south * softness)
     canvas.height[spot][won] = crown[won]
     canvas.facing[spot][won] = light[won]
-    tone = 1 + 0.16 * view.noise("fine") + 0.12 * view.noise("clump")
+    tone = 1 + 0.22 * view.noise("fine") + 0.16 * view.noise("clump")
     for band, base in zip(canvas.albedo, linear(tree.colour), strict=True):
         band[spot][won] = base * np.maximum(tone, 0.3)[won]
 
@@ -47,12 +47,12 @@ def _crown(tree: Tree, view: View) -> tuple[Array, NDArray[np.bool_]]:
     """Return the crown's height and where it is."""
     clump, fine = view.noise("clump"), view.noise("fine")
     distance = np.hypot(view.east, view.south) / np.float32(tree.radius)
-    ragged = distance + 0.13 * clump + 0.05 * fine
+    ragged = distance + 0.18 * clump + 0.07 * fine
     if tree.kind == "conifer":
         height = tree.height * (1 - 0.75 * np.minimum(ragged, 1)) + 0.2 * fine
         return height.astype(np.float32), ragged < 1
     dome = np.sqrt(np.maximum(1 - np.square(ragged), 0))
-    bumps = min(0.5, 0.2 * tree.radius) * clump + 0.12 * fine
+    bumps = min(0.8, 0.27 * tree.radius) * clump + 0.2 * fine
     height = 0.35 * tree.height + 0.65 * tree.height * dome * 0.8 + bumps
     inside = ragged < 1
     if tree.kind == "bare":

@@ -103,6 +103,19 @@ def car_park(frame: Frame, half: tuple[float, float], rng: np.random.Generator) 
     return filling
 
 
+def wall(frame: Frame, half: float, rng: np.random.Generator) -> Vehicle:
+    """Return a fence or a garden wall."""
+    colours: tuple[Colour, ...] = ((118, 104, 88), (150, 142, 130), (92, 84, 76))
+    return Vehicle(
+        frame=frame,
+        long=half,
+        wide=0.12,
+        height=float(rng.uniform(1.1, 2.0)),
+        colour=shade(pick(colours, rng), 0.12, rng),
+        windows=False,
+    )
+
+
 def clutter(polygon: shapely.Polygon, per_m2: float, rng: np.random.Generator) -> list[Vehicle]:
     """Return odds and ends: bins, crates, garden furniture, heaps, and a few poles."""
     left, top, right, bottom = polygon.bounds if not polygon.is_empty else (0, 0, 0, 0)

@@ -84,10 +84,10 @@ def paint_ground(canvas: Canvas, patches: Sequence[Patch]) -> None:
         return np.take(np.fromiter(values, np.float32), index)
 
     blend = spread(0.5 + patch.mix for patch in patches)
-    blend += spread(m.clump for m in materials) * noise("clump", window)
+    blend += 1.5 * spread(m.clump for m in materials) * noise("clump", window)
     blend += spread(m.drift for m in materials) * noise("drift", window)
     np.clip(blend, 0, 1, out=blend)
-    tone = spread(m.fine for m in materials) * noise("fine", window) + np.float32(1)
+    tone = 1.8 * spread(m.fine for m in materials) * noise("fine", window) + np.float32(1)
     tone *= spread(patch.tint for patch in patches)
     tone *= _stripes(canvas, patches, index)
     for band, albedo in enumerate(canvas.albedo):

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 _SUN = np.array([1.06, 1.0, 0.9], np.float32)
 _SKY = np.array([0.86, 0.98, 1.2], np.float32)
-_SKY_SHARE = 0.23
+_HAZE = np.array([0.9, 1.0, 1.15], np.float32)
+_SKY_SHARE = 0.21
+# Gain, and how soon it bends: 1 stays 1.
+_SHOULDER = np.float32(1.118), np.float32(0.25)
+_SHARPNESS = np.float32(0.55)
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,17 @@ def expose(canvas: Canvas, tallest: float) -> Array:
     bands = []
     for albedo, sun_colour, sky_colour in zip(canvas.albedo, _SUN, _SKY, strict=True):
         light = albedo * (direct * sun_colour + sky * sky_colour)
-        light = ndimage.gaussian_filter(light, 0.85, truncate=2.5)
+        light = ndimage.gaussian_filter(light, 0.7, truncate=2.5)
         height, width = light.shape
-        bands.append(light.reshape(height // 2, 2, width // 2, 2).mean((1, 3)))
+        bands.append(_sharpen(light.reshape(height // 2, 2, width // 2, 2).mean((1, 3))))
     return np.stack(bands)
+
+
+def _sharpen(light: Array) -> Array:
+    """Return the light with edges enhanced, as orthophotos have them."""
+    root = np.sqrt(light)
+    root += _SHARPNESS * (root - ndimage.gaussian_filter(root, 1.1, truncate=2.5))
+    return np.square(np.maximum(root, 0))
 
 
 def _openness(height: Array) -> Array:
@@ -93,17 +105,24 @@ def _openness(height: Array) -> Array:
 
 def develop(light: Array, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return uint8 counts 1-255 `(3, height, width)` of the light, with sensor noise."""
+    counts = np.empty(light.shape, np.uint8)
+    for row in range(0, light.shape[1], _ROWS):
+        strip = slice(row, row + _ROWS)
+        counts[:, strip] = _develop(light[:, strip], camera, rng)
+    return counts
+
+
+def _develop(light: Array, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint8]:
     factor = np.asarray(camera.balance, np.float32) * np.float32(camera.exposure)
-    signal = np.clip(light * factor[:, None, None], 0, None) * np.float32(1 - camera.haze)
-    signal += np.asarray([0.9, 1.0, 1.15], np.float32)[:, None, None] * np.float32(camera.haze)
+    signal = light * (factor * np.float32(1 - camera.haze))[:, None, None]
+    signal += (_HAZE * np.float32(camera.haze))[:, None, None]
     grey = signal.mean(0)
-    signal = grey + np.float32(camera.saturation) * (signal - grey)
-    np.clip(signal, 0, None, out=signal)
+    signal = np.maximum(grey + np.float32(camera.saturation) * (signal - grey), 0)
     # A shoulder, so that white roofs keep some texture.
-    signal *= 1.25 / (1 + 0.25 * signal**2) ** 0.5 / 1.118
+    signal *= _SHOULDER[0] / np.sqrt(1 + _SHOULDER[1] * np.square(signal))
     counts = 255 * np.power(signal, np.float32(1 / camera.gamma))
     grain = rng.standard_normal(light.shape, np.float32)
     common = rng.standard_normal(light.shape[1:], np.float32)
-    grain = 0.6 * ndimage.gaussian_filter(grain, (0, 0.5, 0.5)) * 1.8 + 0.8 * common
+    grain = ndimage.gaussian_filter(grain, (0, 0.5, 0.5)) + 0.8 * common
     counts += np.float32(camera.noise) * grain
     return np.asarray(np.clip(np.rint(counts), 1, 255), np.uint8)

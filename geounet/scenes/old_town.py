@@ -9,7 +9,7 @@ import numpy as np
 
 from geounet.scenes.draws import chance, pick
 from geounet.scenes.greenery import car, clutter, scatter
-from geounet.scenes.houses import shed
+from geounet.scenes.houses import house, shed
 from geounet.scenes.large import row_house
 from geounet.scenes.things import Filling, Patch
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from geounet.scenes.streets import Block
 
 _SHORTEST = 8.0
+_PLOTS = ("garden", "lawn", "earth", "concrete", "worn", "meadow")
 _YARDS = ("pavement", "worn", "garden", "gravel", "earth")
 
 
@@ -67,9 +68,17 @@ def _yard(filling: Filling, block: Block, rng: np.random.Generator) -> None:
     """Add sheds, cars, trees and odds and ends behind the rows."""
     middle = block.warp.frame(*block.middle)
     reach = (block.right - block.left) / 4
-    for _ in range(int(rng.integers(2, 9))):
-        spot = middle.at(float(rng.normal(0, reach)), float(rng.normal(0, 4)))
-        filling.buildings.append(shed(spot, rng))
+    for _ in range(int(rng.integers(4, 12))):
+        spot = middle.at(float(rng.uniform(-2, 2) * reach), float(rng.normal(0, 6)))
+        half = float(rng.uniform(2.5, 7)), float(rng.uniform(2, 6))
+        plot = Patch(polygon=spot.box(*half), material=pick(_PLOTS, rng), mix=rng.normal(0, 0.2))
+        filling.patches.append(plot)
+    for _ in range(int(rng.integers(3, 11))):
+        turn = pick((0.0, np.pi / 2), rng)
+        spot = middle.at(float(rng.uniform(-1.8, 1.8) * reach), float(rng.normal(0, 5)), turn)
+        half = float(rng.uniform(2.6, 5.5)), float(rng.uniform(2.4, 3.4))
+        back = house(spot, half, pick(("tile", "rust", "shingle", "sheet"), rng), rng)
+        filling.buildings.append(back if chance(0.5, rng) else shed(spot, rng))
     for _ in range(int(rng.integers(0, 8))):
         turn = float(rng.normal())
         spot = middle.at(float(rng.normal(0, reach)), float(rng.normal(0, 6)), turn)

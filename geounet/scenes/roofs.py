@@ -61,8 +61,8 @@ def _surface(roof: Roof, along: Array, across: Array) -> tuple[Array, Array, Arr
 
 def _cover(roof: Roof, view: View, along: Array, across: Array) -> Array:
     """Return the brightness pattern of the cover, around 1."""
-    stain = 1 + 0.05 * view.noise("drift") + 0.05 * view.noise("clump")
-    grain = 0.05 * view.noise("fine")
+    stain = 1 + 0.08 * view.noise("drift") + 0.06 * view.noise("clump")
+    grain = 0.08 * view.noise("fine")
     if roof.cover == "tile":
         courses = 0.05 * np.sin(across * np.float32(2 * np.pi / 0.62))
         return np.asarray(stain + 1.2 * grain + courses, np.float32)

@@ -118,12 +118,12 @@ class Block:
     def edge(self, name: str, along: float, inward: float) -> Frame:
         """Return a frame on an edge: first axis along the street, second into the block."""
         if name == "top":
-            return self.warp.frame(along, self.top + inward)
+            return self.warp.frame(along, self.top).at(0, inward)
         if name == "bottom":
-            return self.warp.frame(along, self.bottom - inward).at(0, 0, np.pi)
+            return self.warp.frame(along, self.bottom).at(0, -inward, np.pi)
         if name == "left":
-            return self.warp.frame(self.left + inward, along).at(0, 0, -np.pi / 2)
-        return self.warp.frame(self.right - inward, along).at(0, 0, np.pi / 2)
+            return self.warp.frame(self.left, along).at(inward, 0, -np.pi / 2)
+        return self.warp.frame(self.right, along).at(-inward, 0, np.pi / 2)
 
     @property
     def middle(self) -> tuple[float, float]:
@@ -138,7 +138,7 @@ def lay_streets(side: float, rng: np.random.Generator) -> tuple[list[Street], li
     rows = _cuts(reach, (42, 66), rng)
     streets, blocks = [], []
     for row, (top, bottom) in enumerate(pairwise(rows)):
-        width = 10.0 if row % 4 == 1 else float(rng.uniform(5.5, 7.5))
+        width = 8.8 if row % 4 == 1 else float(rng.uniform(5.5, 7.5))
         streets.append(Street(warp.line((-reach, top), (reach, top)), width))
         cuts = _cuts(reach, (65, 135), rng)
         for left, right in pairwise(cuts):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geounet.scenes.draws import chance, pick, sign
-from geounet.scenes.greenery import car, clutter, hedge, scatter
+from geounet.scenes.greenery import car, clutter, hedge, scatter, wall
 from geounet.scenes.houses import house, shed
 from geounet.scenes.things import Filling, Patch
 
@@ -53,9 +53,13 @@ def _lot(
     edge = sign(rng) * (width / 2 - 2)
     _drive(filling, front.at(edge, 0), rng)
     _backyard(filling, front, (edge, *size), rng)
-    for fence in (-width / 2, width / 2):
-        if chance(0.35, rng):
-            filling.trees += hedge(front.at(fence, 0, np.pi / 2), depth * 0.7, rng)
+    for border in (-width / 2, width / 2):
+        kind = pick(("hedge", "hedge", "fence", "fence", "none"), rng)
+        if kind == "hedge":
+            filling.trees += hedge(front.at(border, 0, np.pi / 2), depth * 0.7, rng)
+        elif kind == "fence":
+            middle = front.at(border + 0.2, depth / 2 - 3, np.pi / 2)
+            filling.vehicles.append(wall(middle, depth / 2 - 3, rng))
     filling.trees += scatter(ground, 0.006, 2.3, rng)
     filling.trees += scatter(ground, 0.025, 0.9, rng)
     filling.vehicles += clutter(ground, 0.008, rng)

@@ -59,12 +59,12 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     """Return a camera with its own exposure, colours and noise."""
     warmth = float(rng.normal(0, 0.04))
     return Camera(
-        exposure=float(rng.uniform(0.75, 1.15)),
+        exposure=float(rng.uniform(0.85, 1.3)),
         balance=(1 + warmth, 1.0, 1 - warmth),
-        haze=float(rng.uniform(0.005, 0.05)),
-        noise=float(rng.uniform(1.0, 3.0)),
+        haze=float(rng.uniform(0.0, 0.03)),
+        noise=float(rng.uniform(1.0, 3.2)),
         saturation=float(rng.uniform(0.6, 1.0)),
-        gamma=float(rng.uniform(1.85, 2.25)),
+        gamma=float(rng.uniform(1.7, 2.1)),
     )
 
 
