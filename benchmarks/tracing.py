@@ -147,7 +147,8 @@ def compare(asked: argparse.Namespace, path: Path) -> None:
         print(f"geounet / {name}:", ratio)
     print(
         f"python {platform.python_version()}, numpy {np.__version__}, "
-        f"shapely {shapely.__version__}, rasterio {rasterio.__version__}, GDAL {rasterio.__gdal_version__}"
+        f"shapely {shapely.__version__}, rasterio {rasterio.__version__}, "
+        f"GDAL {rasterio.__gdal_version__}"
     )
 
 

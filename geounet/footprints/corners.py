@@ -159,8 +159,11 @@ def _sums(
     if len(rows) == 0:
         return np.zeros(0, np.int64), down, across
     fits = NODATA * band.size < 2**32
-    table = np.cumsum(band, axis=1, dtype=np.uint32 if fits else np.int64)
-    np.cumsum(table, axis=0, out=table)
+    table = np.empty(band.shape, np.uint32 if fits else np.int64)
+    for row, line in enumerate(band):  # row by row stays in the cache
+        np.cumsum(line, dtype=table.dtype, out=table[row])
+        if row:
+            table[row] += table[row - 1]
     return table[rows - 1, cols - 1].astype(np.int64), down, across
 
 

@@ -1,0 +1,52 @@
+"""Move polygons from pixels to the world, and from one CRS to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+from pyproj import Transformer
+from pyproj.exceptions import ProjError
+
+from geounet.errors import OptionError
+
+if TYPE_CHECKING:
+    from affine import Affine
+    from numpy.typing import NDArray
+    from pyproj import CRS
+
+
+def place(polygons: NDArray[np.object_], transform: Affine) -> NDArray[np.object_]:
+    """Return polygons in pixels (x = col, y = row) in world coordinates.
+
+    Exteriors run anticlockwise there, whether the raster's rows run south or north.
+    """
+    matrix = np.array([[transform.a, transform.b], [transform.d, transform.e]])
+    offset = np.array([transform.c, transform.f])
+    placed = shapely.transform(polygons, lambda xy: xy @ matrix.T + offset)
+    return np.asarray(placed if transform.determinant < 0 else shapely.reverse(placed))
+
+
+def reproject(
+    polygons: NDArray[np.object_], crs: CRS | None, out_crs: CRS | None
+) -> NDArray[np.object_]:
+    """Return polygons in another CRS, vertex by vertex; the same where that is None.
+
+    Raises:
+        OptionError: when the other CRS cannot hold them.
+    """
+    if crs is None or out_crs is None or crs == out_crs:
+        return polygons
+    across = Transformer.from_crs(crs, out_crs, always_xy=True)
+
+    def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack(across.transform(xy[:, 0], xy[:, 1], errcheck=True), axis=1)
+
+    try:
+        return np.asarray(shapely.transform(polygons, move))
+    except ProjError as error:
+        raise OptionError(
+            f"footprints cannot be moved from {crs.name} to {out_crs.name} ({error}); "
+            "choose a CRS made for this place"
+        ) from error

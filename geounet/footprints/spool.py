@@ -1,0 +1,138 @@
+"""Keep finished polygons on disk, and give them back along a Hilbert curve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from geounet.footprints.rings import Footprints, Ints, gather
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+CHUNK = 50_000
+"""Most polygons given back at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """What stays in memory: a few numbers of every polygon."""
+
+    class_index: NDArray[np.uint8]
+    pixels: Ints
+    q_sum: Ints
+    touches_edge: NDArray[np.bool_]
+    first: NDArray[np.int32]
+    centre: NDArray[np.int32]
+    """`(polygons, 2)` (row, col) of the middle of the bounds, doubled."""
+    rings: Ints
+    """`(polygons,)` number of rings."""
+
+    @classmethod
+    def of(cls, batch: Footprints) -> _Columns:
+        bounds = batch.bounds
+        return cls(
+            class_index=batch.class_index,
+            pixels=batch.pixels,
+            q_sum=np.zeros_like(batch.pixels) if batch.q_sum is None else batch.q_sum,
+            touches_edge=batch.touches_edge,
+            first=batch.first,
+            centre=bounds[:, :2] + bounds[:, 2:],
+            rings=np.diff(batch.polygon_offsets),
+        )
+
+
+class Spool:
+    """A folder that batches are appended to, and read back from in an order of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start with nothing in `rings.bin` (int64 lengths) and `coords.bin` (int32 row, col)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._rings, self._coords = folder / "rings.bin", folder / "coords.bin"
+        self._columns: list[_Columns] = []
+        self._scored = True
+        self._rings.write_bytes(b"")
+        self._coords.write_bytes(b"")
+
+    def __enter__(self) -> Self:
+        """Return the spool."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove its files."""
+        self._rings.unlink(missing_ok=True)
+        self._coords.unlink(missing_ok=True)
+
+    def __len__(self) -> int:
+        """Return the number of polygons."""
+        return sum(len(part.pixels) for part in self._columns)
+
+    def append(self, batch: Footprints) -> None:
+        """Append a batch; all batches come with q, or all without."""
+        if not len(batch):
+            return
+        self._columns.append(_Columns.of(batch))
+        self._scored &= batch.q_sum is not None
+        with self._rings.open("ab") as rings, self._coords.open("ab") as coords:
+            rings.write(np.diff(batch.ring_offsets).astype(np.int64).tobytes())
+            coords.write(np.ascontiguousarray(batch.coords, np.int32).tobytes())
+
+    def chunks(self, class_index: int | None = None, *, size: int = CHUNK) -> Iterator[Footprints]:
+        """Yield the polygons, of one class or all, by the Hilbert index of their bounds' middle.
+
+        The order depends on the polygons alone: equals go by first vertex, then by class.
+        """
+        if not self._columns:
+            return
+        columns = _Columns(
+            **{
+                field.name: np.concatenate([getattr(part, field.name) for part in self._columns])
+                for field in fields(_Columns)
+            }
+        )
+        index = hilbert(columns.centre[:, 1], columns.centre[:, 0])
+        order = np.lexsort((columns.class_index, columns.first[:, 1], columns.first[:, 0], index))
+        if class_index is not None:
+            order = order[columns.class_index[order] == class_index]
+        ring_offsets = _offsets(np.fromfile(self._rings, np.int64))
+        polygon_offsets = _offsets(columns.rings)
+        coords = np.memmap(self._coords, np.int32, mode="r").reshape(-1, 2)
+        for start in range(0, len(order), size):
+            part = order[start : start + size]
+            rings, offsets = gather(polygon_offsets, part)
+            points, lengths = gather(ring_offsets, rings)
+            yield Footprints(
+                coords=np.array(coords[points]),
+                ring_offsets=lengths,
+                polygon_offsets=offsets,
+                class_index=columns.class_index[part],
+                pixels=columns.pixels[part],
+                q_sum=columns.q_sum[part] if self._scored else None,
+                touches_edge=columns.touches_edge[part],
+            )
+
+
+def _offsets(lengths: Ints) -> Ints:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def hilbert(x: NDArray[np.int32], y: NDArray[np.int32]) -> Ints:
+    """Return how far along the Hilbert curve some points lie; x and y are not negative.
+
+    The curve fills the smallest square of a power of two that holds all int32, so that a point's
+    place does not depend on the others (Lam and Shapiro 1994, from the highest bit down).
+    """
+    x, y = x.astype(np.int64), y.astype(np.int64)
+    index = np.zeros(len(x), np.int64)
+    for bit in range(30, -1, -1):
+        right, upper = x >> bit & 1, y >> bit & 1
+        index = index << 2 | (3 * right) ^ upper
+        mirrored = (upper == 0) & (right == 1)
+        x, y = np.where(mirrored, ~x, x), np.where(mirrored, ~y, y)
+        x, y = np.where(upper == 0, y, x), np.where(upper == 0, x, y)
+    return index

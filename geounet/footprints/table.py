@@ -1,0 +1,226 @@
+"""Polygons in pixels → rows of the fixed schema in world coordinates → a GeoPackage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from geounet.errors import OptionError
+from geounet.footprints.geopackage import Layer, write_layers
+from geounet.footprints.measure import measure
+from geounet.footprints.place import place, reproject
+from geounet.footprints.rings import Footprints
+from geounet.footprints.style import buildings_style, coverage_style
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from geounet.footprints.spool import Spool
+    from geounet.raster import RasterInfo
+
+    Outline = Callable[[Footprints], tuple[NDArray[np.object_], NDArray[np.bool_]]]
+    """A batch → its polygons in pixels (x = col, y = row), and which of them are regular."""
+
+UNSURE = 0.6
+"""Mean probability below which a footprint is to be reviewed."""
+
+ODD = 0.12
+"""Isoperimetric quotient 4π·area / perimeter² below which it is too: a circle has 1, a square 0.79,
+a strip of 1 by 24 has 0.12."""
+
+STATUSES = ("predicted", "nodata", "failed")
+"""Statuses of the coverage, in the order of its classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """What the rows say, and which are left out."""
+
+    classes: tuple[str, ...] = ("building",)
+    """Name of each class."""
+    layers: tuple[str, ...] = ("buildings",)
+    """Name of each class's layer."""
+    min_area_m2: float = 0.0
+    """Smaller footprints are left out, before ids are given."""
+    min_pixels: int = 0
+    """Those with fewer pixels too."""
+    crs: str | None = None
+    """CRS of the rows; None keeps the raster's."""
+    source: str = ""
+    """Name of the raster."""
+
+
+def write_gpkg(  # noqa: PLR0913  the last two are extras of the same sentence
+    path: Path,
+    spool: Spool,
+    info: RasterInfo,
+    options: TableOptions,
+    facts: Mapping[str, object],
+    *,
+    outline: Outline | None = None,
+    coverage: Spool | None = None,
+) -> int:
+    """Write one layer a class, with style and provenance; return the number of footprints.
+
+    Args:
+        path: file that does not exist yet; the caller stages it.
+        spool: all footprints.
+        info: raster that was traced.
+        options: what the rows say.
+        facts: provenance, kept as JSON in the file.
+        outline: makes the outlines; None keeps the pixel edges.
+        coverage: traced `coverage_labels`, for a layer `coverage`.
+
+    Raises:
+        OptionError: when an option needs a CRS that is not there.
+        OutputError: when the file cannot be written.
+    """
+    layers = [
+        Layer(
+            name=name,
+            chunks=tables(spool.chunks(at), info, options, outline or pixel_outline),
+            empty=next(tables([nothing()], info, options)),
+            title=name.capitalize(),
+            description=f"Footprints of class {label}, from {options.source}",
+            style=buildings_style(),
+        )
+        for at, (name, label) in enumerate(zip(options.layers, options.classes, strict=True))
+    ]
+    if coverage is not None:
+        shown = Layer(
+            name="coverage",
+            chunks=coverage_tables(coverage.chunks(), info, options),
+            empty=next(coverage_tables([nothing()], info, options)),
+            title="Coverage",
+            description="What became of every part of the input",
+            style=coverage_style(),
+        )
+        layers.append(shown)
+    counts = write_layers(path, layers, facts)
+    return sum(counts[name] for name in options.layers)
+
+
+def pixel_outline(batch: Footprints) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+    """Return the exact pixel edges as outlines, none of them regular."""
+    return batch.polygons(), np.zeros(len(batch), np.bool_)
+
+
+def tables(
+    batches: Iterable[Footprints],
+    info: RasterInfo,
+    options: TableOptions,
+    outline: Outline = pixel_outline,
+) -> Iterator[gpd.GeoDataFrame]:
+    """Yield one table a batch, with ids that count on from 0 over all of them.
+
+    Raises:
+        OptionError: when an area in m² or another CRS is asked for and the raster has no CRS.
+    """
+    out_crs = _out_crs(info, options)
+    following = 0
+    for batch in batches:
+        large = batch.take(np.flatnonzero(batch.pixels >= options.min_pixels))
+        table = _table(large, info, options, outline)
+        table["id"] = np.arange(following, following + len(table), dtype=np.int64)
+        following += len(table)
+        yield _moved(table, info, out_crs)
+
+
+def coverage_tables(
+    batches: Iterable[Footprints], info: RasterInfo, options: TableOptions
+) -> Iterator[gpd.GeoDataFrame]:
+    """Yield the coverage as tables of `status` and `area_m2`."""
+    out_crs = _out_crs(info, options)
+    for batch in batches:
+        polygons = place(batch.polygons(), info.transform)
+        status = np.array(STATUSES, object)[batch.class_index]
+        area, _ = measure(polygons, info.crs)
+        table = gpd.GeoDataFrame({"status": status, "area_m2": area}, geometry=polygons)
+        yield _moved(table, info, out_crs)
+
+
+def coverage_labels(
+    valid: NDArray[np.bool_], failed: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
+    """Return labels whose classes are the `STATUSES`, to be traced like any other.
+
+    Args:
+        valid: `(height, width)` True = data.
+        failed: `(height, width)` True = could not be read or predicted.
+    """
+    labels = np.where(valid, np.uint8(1), np.uint8(2))
+    if failed is not None:
+        labels[failed] = 3
+    return labels
+
+
+def nothing() -> Footprints:
+    """Return a batch without polygons."""
+    none = np.zeros(0, np.int64)
+    return Footprints(
+        coords=np.zeros((0, 2), np.int32),
+        ring_offsets=np.zeros(1, np.int64),
+        polygon_offsets=np.zeros(1, np.int64),
+        class_index=np.zeros(0, np.uint8),
+        pixels=none,
+        q_sum=none,
+        touches_edge=np.zeros(0, np.bool_),
+    )
+
+
+def _out_crs(info: RasterInfo, options: TableOptions) -> CRS | None:
+    if info.crs is None and options.min_area_m2 > 0:
+        raise OptionError(
+            f"a minimum area of {options.min_area_m2:g} m² needs a CRS and {info.path} has none; "
+            "give it in pixels"
+        )
+    if options.crs is None:
+        return info.crs
+    if info.crs is None:
+        raise OptionError(f"CRS {options.crs} cannot be reached: {info.path} has none of its own")
+    try:
+        return CRS.from_user_input(options.crs)
+    except CRSError as error:
+        raise OptionError(f"CRS {options.crs} is not known; try one like EPSG:4326") from error
+
+
+def _moved(table: gpd.GeoDataFrame, info: RasterInfo, out_crs: CRS | None) -> gpd.GeoDataFrame:
+    moved = reproject(table.geometry.to_numpy(), info.crs, out_crs)
+    return table.set_geometry(gpd.GeoSeries(moved, index=table.index, crs=out_crs))
+
+
+def _table(
+    batch: Footprints, info: RasterInfo, options: TableOptions, outline: Outline
+) -> gpd.GeoDataFrame:
+    pixels, regularized = outline(batch)
+    polygons = place(pixels, info.transform)
+    area, perimeter = measure(polygons, info.crs)
+    large = np.flatnonzero(~(area < options.min_area_m2))  # without a CRS the area is no number
+    batch, polygons = batch.take(large), polygons[large]
+    confidence, area, perimeter = batch.confidence, area[large], perimeter[large]
+    flat = shapely.area(polygons), shapely.length(shapely.get_exterior_ring(polygons))
+    surface, length = flat if info.crs is None else (area, perimeter)
+    odd = 4 * np.pi * surface < ODD * length**2
+    rings = 1 + shapely.get_num_interior_rings(polygons)
+    columns = {
+        "id": np.zeros(len(batch), np.int64),
+        "class": np.array(options.classes, object)[batch.class_index],
+        "confidence": confidence,
+        "area_m2": area,
+        "perimeter_m": perimeter,
+        "vertices": (shapely.get_num_coordinates(polygons) - rings).astype(np.int32),
+        "regularized": regularized[large],
+        "touches_edge": batch.touches_edge,
+        "review": ((confidence < UNSURE) | batch.touches_edge | odd).astype(np.int32),
+        "source": np.full(len(batch), options.source, object),
+    }
+    return gpd.GeoDataFrame(columns, geometry=polygons)
