@@ -17,6 +17,7 @@ from geounet.errors import GeounetError, GeounetWarning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
 COMMANDS = {
     "predict": "Building footprints from rasters: the main job.",
@@ -76,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="geounet: %(message)s", force=True
     )
+    if not verbose:
+        sys.excepthook = _last_resort
     with warnings.catch_warnings():
         warnings.simplefilter("default" if verbose else "ignore")
         warnings.simplefilter("always", GeounetWarning)
@@ -111,6 +114,11 @@ def _terminate(*_: object) -> None:
 def _say(message: str, code: int) -> int:
     click.echo(f"geounet: error: {' '.join(message.split())}", err=True)
     return code
+
+
+def _last_resort(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
+    """What nobody foresaw is one line too."""
+    _say(f"{kind.__name__}: {error}; this is a bug in geounet, -v shows where", 1)
 
 
 def _show_warning(

@@ -46,9 +46,10 @@ def command(
     chosen = replace(chosen, steps=steps) if steps else chosen
     listing = manifest or dataset / "dataset.toml"
     options = FitOptions(name=name or out.stem, seed=seed, device=device, threads=threads)
-    provenance = {"manifest": listing.name, "command": " ".join(["geounet", *sys.argv[1:]])}
-    tables = read_manifest(listing)
-    sheets = list(load_sheets(dataset, tables, without=leave_out))
+    sets = read_manifest(listing)
+    sheets = list(load_sheets(dataset, sets, without=leave_out))
+    command_line = " ".join(["geounet", *sys.argv[1:]])
+    provenance = {"manifest": sets.name, "data": sets.data, "command": command_line}
     with Bar("training", "step", quiet=quiet) as bar:
         segmenter = train(sheets, chosen, out, replace(options, provenance=provenance), bar)
     click.echo(out)

@@ -14,7 +14,7 @@ import numpy as np
 from geounet.cog import CogWriter, class_writer, probability_writer
 from geounet.errors import OptionError, OutputError
 from geounet.footprints.spool import Spool
-from geounet.footprints.table import TableOptions, write_gpkg
+from geounet.footprints.table import STATUSES, TableOptions, write_gpkg
 from geounet.footprints.trace import Tracer
 from geounet.outputs import check_target, staged
 from geounet.plan import Plan
@@ -86,6 +86,7 @@ class Assembly:
         self._table, self._tally = table, tally
         self._stack = ExitStack()
         self._tracer = Tracer(info.shape, plan.classes)
+        self._coverage_tracer = Tracer(info.shape, len(STATUSES))
         self.valid_pixels = 0
 
     @property
@@ -97,7 +98,8 @@ class Assembly:
         """Make the state folder, stage the outputs."""
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(_state(self._targets.footprints)))
-            self._spool = stack.enter_context(Spool(self._folder))
+            self._spool = Spool(self._folder / "footprints")
+            self._coverage = Spool(self._folder / "coverage")
             # the footprints are staged first, so that they appear last
             self._staged = {p: stack.enter_context(staged(p)) for p in self._targets.paths}
             self._writers = ExitStack()
@@ -118,6 +120,8 @@ class Assembly:
         """
         with self._tally.clock("trace"):
             self._spool.append(self._tracer.add_strip([segment.trace for segment in strip]))
+            parts = [segment.coverage for segment in strip]
+            self._coverage.append(self._coverage_tracer.add_strip(parts))
         self.valid_pixels += sum(segment.valid_pixels for segment in strip)
         with self._tally.clock("write"):
             for segment in strip:
@@ -131,11 +135,13 @@ class Assembly:
         """
         with self._tally.clock("trace"):
             self._spool.append(self._tracer.finish())
+            self._coverage.append(self._coverage_tracer.finish())
         with self._tally.clock("write"):
             self._writers.close()
             path = self._staged[self._targets.footprints]
-            count = write_gpkg(path, self._spool, self._info, self._table, facts)
-        return count
+            return write_gpkg(
+                path, self._spool, self._info, self._table, facts, coverage=self._coverage
+            )
 
     def _rasters(self) -> tuple[CogWriter | None, CogWriter | None]:
         targets, enter = self._targets, self._writers.enter_context

@@ -36,7 +36,7 @@ def strips(grid: TileGrid, segments: Iterable[Segment], folder: Path) -> Iterato
 
 
 class Journal:
-    """A folder with one `.npz` pair a segment."""
+    """A folder with three `.npz` files a segment."""
 
     def __init__(self, folder: Path) -> None:
         """Use an existing folder."""
@@ -46,6 +46,7 @@ class Journal:
         """Write a segment."""
         cell = segment.cell
         segment.trace.save(self._path(cell.row, cell.band, "trace"))
+        segment.coverage.save(self._path(cell.row, cell.band, "coverage"))
         q = np.zeros((0, 0, 0), np.uint8) if segment.q is None else segment.q
         np.savez_compressed(
             self._path(cell.row, cell.band, "cells"), q=q, valid_pixels=segment.valid_pixels
@@ -53,13 +54,13 @@ class Journal:
 
     def take(self, grid: TileGrid, row: int, band: int) -> Segment:
         """Return a segment and forget it."""
-        trace_path, cells_path = (self._path(row, band, kind) for kind in ("trace", "cells"))
-        trace = CellTrace.load(trace_path)
-        with np.load(cells_path, allow_pickle=False) as stored:
+        paths = [self._path(row, band, kind) for kind in ("trace", "coverage", "cells")]
+        trace, coverage = (CellTrace.load(path) for path in paths[:2])
+        with np.load(paths[2], allow_pickle=False) as stored:
             q, valid_pixels = stored["q"], int(stored["valid_pixels"])
-        trace_path.unlink()
-        cells_path.unlink()
-        return Segment(grid.cell(row, band), q if q.size else None, trace, valid_pixels)
+        for path in paths:
+            path.unlink()
+        return Segment(grid.cell(row, band), q if q.size else None, trace, coverage, valid_pixels)
 
     def _path(self, row: int, band: int, kind: str) -> Path:
         return self._folder / f"{row:06d}-{band:04d}.{kind}.npz"

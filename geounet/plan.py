@@ -84,12 +84,12 @@ def make_plan(shape: tuple[int, int], card: ModelCard, options: PlanOptions, dev
     if not enough:
         _warn_of_seams(card, halo, blend)
     tile = _tile(shape, card.stride, halo, device) if options.tile == "auto" else options.tile
-    batch = _batch(tile, device) if options.batch_size == "auto" else options.batch_size
-    if batch < 1:
-        raise OptionError(f"batch size must be at least 1, got {batch}")
     grid = TileGrid.cover(
         shape, tile=tile, halo=halo, align=card.stride, band_width=options.band_width
     )
+    batch = _batch(tile, device) if options.batch_size == "auto" else options.batch_size
+    if batch < 1:
+        raise OptionError(f"batch size must be at least 1, got {batch}")
     return Plan(
         grid=grid, blend=blend, level=level(threshold), classes=len(card.classes), batch_size=batch
     )

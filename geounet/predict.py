@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +21,8 @@ from geounet.footprints.table import TableOptions
 from geounet.journal import strips
 from geounet.model import Segmenter, load_model
 from geounet.plan import Plan, PlanOptions, check_fit, make_plan, target_gsd
-from geounet.raster import RasterInfo, Reader, identity, open_raster
+from geounet.raster import RasterInfo, Reader, open_raster
+from geounet.sources import identity
 from geounet.resample import Resampled
 from geounet.walk import Segment, Tally, Walk
 
@@ -332,18 +334,17 @@ def _refuse_metres(info: RasterInfo, options: PredictOptions) -> None:
 
 def _facts(raster: str | Path, model: Model, options: PredictOptions, plan: Plan) -> dict[str, Any]:
     """What the output says of where it comes from."""
-    asked = asdict(options) | {"model": str(model.card.name), "threshold": plan.level / 254}
+    asked = {f.name: getattr(options, f.name) for f in fields(options) if f.name != "plan"}
+    asked |= {"model": model.card.name, "threshold": plan.level / 254}
     asked |= {"tile": plan.grid.tile, "halo": plan.grid.halo, "blend": plan.blend}
-    return {
+    facts = {
         "software": f"geounet {__version__}",
         "input": identity(raster),
         "model": asdict(model.card),
-        "options": {key: value if _plain(value) else str(value) for key, value in asked.items()},
+        "options": asked,
     }
-
-
-def _plain(value: object) -> bool:
-    return value is None or isinstance(value, str | int | float | bool | dict | list | tuple)
+    plain: dict[str, Any] = json.loads(json.dumps(facts, default=str))
+    return plain
 
 
 def _warn_of_pixels(info: RasterInfo) -> None:

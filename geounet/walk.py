@@ -12,7 +12,8 @@ import numpy as np
 from geounet.blend import Blender, weights_of
 from geounet.footprints.corners import CellTrace, trace_cell
 from geounet.infer import Batcher
-from geounet.quantise import classify
+from geounet.footprints.table import STATUSES, coverage_labels
+from geounet.quantise import NODATA, classify
 from geounet.rows import RowSource
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Segment:
     """Quantised probability `(classes, height, width)`, 255 = nodata; None when nobody wants it."""
     trace: CellTrace
     """Corners of its outlines."""
+    coverage: CellTrace
+    """Corners of what was predicted and what has no data."""
     valid_pixels: int
     """Pixels with data."""
 
@@ -99,10 +102,9 @@ class Walk:
         """Yield the cells with their outlines traced."""
         for cell, q in self.blended(cells):
             with self.tally.clock("trace"):
-                labels = classify(q, self.plan.level)
-                trace = trace_cell(labels, q, self.plan.classes)
-            valid = int(np.count_nonzero(q[0] != 255))  # noqa: PLR2004
-            yield Segment(cell, q if keep_q else None, trace, valid)
+                trace = trace_cell(classify(q, self.plan.level), q, self.plan.classes)
+                coverage, valid_pixels = cover(q[0] != NODATA)
+            yield Segment(cell, q if keep_q else None, trace, coverage, valid_pixels)
 
     def _add(
         self, blender: Blender, batcher: Batcher, source: RowSource, tiles: list[Tile]
@@ -116,6 +118,12 @@ class Walk:
             self.tally.skipped += found.maps is None
             self.tally.tiles += found.maps is not None
             self.on_tile()
+
+
+def cover(valid: NDArray[np.bool_]) -> tuple[CellTrace, int]:
+    """Return the outlines of what has data and what has none, and the pixels that have."""
+    trace = trace_cell(coverage_labels(valid), None, len(STATUSES))
+    return trace, int(np.count_nonzero(valid))
 
 
 def _touching(grid: TileGrid, cells: Sequence[Cell], reach: int) -> tuple[range, range]:

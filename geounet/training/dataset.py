@@ -16,6 +16,9 @@ The manifest is a TOML file of `[[set]]` tables:
     split = "train"
     towns = { first_seed = 100, count = 20, size = 768 }   # sample scenes, drawn on the fly
     weight = 0.1
+
+    [data]                                 # what the model's card says of each place
+    kampala = "© … contributors, CC BY 4.0"
 """
 
 from __future__ import annotations
@@ -70,32 +73,54 @@ class Sheet:
         return int(self.mask.size)
 
 
-def read_manifest(manifest: Path) -> list[dict[str, Any]]:
-    """Return the tables of a manifest.
+@dataclass(frozen=True)
+class Manifest:
+    """Which images make a dataset."""
+
+    name: str
+    """File name of the manifest."""
+    tables: list[dict[str, Any]]
+    """The sets."""
+    data: dict[str, str]
+    """Origin, licence and attribution of each place."""
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return what a manifest lists.
 
     Raises:
         TrainingError: when the file is missing, no TOML, or a table lacks what it needs.
     """
     try:
-        tables = tomllib.loads(manifest.read_text(encoding="utf-8")).get("set", [])
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise TrainingError(f"{manifest}: cannot be read ({error.strerror})") from error
+        raise TrainingError(f"{path}: cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TrainingError(f"{manifest}: not a TOML manifest ({error})") from error
+        raise TrainingError(f"{path}: not a TOML manifest ({error})") from error
+    tables = content.get("set", [])
     if not tables:
-        raise TrainingError(f"{manifest}: lists no [[set]]")
+        raise TrainingError(f"{path}: lists no [[set]]")
     for number, table in enumerate(tables, 1):
-        _check(table, f"{manifest}: set {number}")
-    return list(tables)
+        _check(table, f"{path}: set {number}")
+    return Manifest(path.name, tables, content.get("data", {}))
 
 
-def load_sheets(folder: Path, tables: list[dict[str, Any]]) -> Iterator[Sheet]:
+def load_sheets(
+    folder: Path, manifest: Manifest, *, without: Sequence[str] = ()
+) -> Iterator[Sheet]:
     """Yield every sheet of every set, read in full.
+
+    Args:
+        folder: what the manifest's paths lie below.
+        manifest: the sets.
+        without: places that are not trained on; their validation and test sets stay.
 
     Raises:
         TrainingError: when a set matches no image, or an image has no mask of its size.
     """
-    for table in tables:
+    for table in manifest.tables:
+        if table["split"] == "train" and table["name"] in without:
+            continue
         if "towns" in table:
             yield from _towns(table)
         else:

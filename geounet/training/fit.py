@@ -171,6 +171,7 @@ class _Run:
             mean=MEAN,
             std=STD,
             gsd=self.recipe.gsd,
+            min_area_m2=self.recipe.min_area_m2,
             stride=total_stride(network),
             receptive_field=receptive_field(network, len(MEAN)),
             training={

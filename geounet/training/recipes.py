@@ -35,6 +35,8 @@ class Recipe:
     """Of AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101)."""
     average: float = 0.998
     """Decay of the running average of the weights, which is what is kept."""
+    min_area_m2: float = 4.0
+    """Smallest footprint the card lets through, square metres."""
     edge_weight: float = 1.0
     """Extra weight of pixels within 2 pixels of an outline."""
 

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from geounet.backends.torch import TorchStep
+from geounet.evaluation.pixels import iou
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,18 +19,14 @@ if TYPE_CHECKING:
     from geounet.model import Segmenter
     from geounet.training.dataset import Sheet
 
-HALF = 0.5
-
 
 def score_sheets(segmenter: Segmenter, sheets: Sequence[Sheet]) -> dict[str, float]:
     """Return the building IoU of each place, pixels of its sheets pooled."""
-    counts: dict[str, NDArray[np.int64]] = {}
+    pairs: dict[str, list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]] = {}
     for sheet in sheets:
-        p = probability(segmenter, sheet)
-        found = p >= segmenter.card.threshold
-        both = np.array([(found & sheet.mask).sum(), (found | sheet.mask).sum()])
-        counts[sheet.place] = counts.get(sheet.place, np.zeros(2, np.int64)) + both
-    return {place: float(inter / max(union, 1)) for place, (inter, union) in counts.items()}
+        found = probability(segmenter, sheet) >= segmenter.card.threshold
+        pairs.setdefault(sheet.place, []).append((found, sheet.mask))
+    return {place: iou(each) for place, each in pairs.items()}
 
 
 def probability(segmenter: Segmenter, sheet: Sheet) -> NDArray[np.float32]:

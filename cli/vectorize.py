@@ -1,0 +1,44 @@
+"""`geounet vectorize`: a mask or probability raster in, footprints out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .progress import Bar
+
+
+@click.command("vectorize", short_help="Footprints from a mask or probability raster.")
+@click.argument("raster")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="GeoPackage to write.")
+@click.option("--threshold", type=float, default=0.5, show_default=True,
+              help="Probability of a building; means nothing for a mask.")
+@click.option("--min-area", type=float, help="Smaller footprints are dropped, m².")
+@click.option("--min-pixels", type=click.IntRange(0), help="The same in pixels.")
+@click.option("--outline", type=click.Choice(["pixel"]), default="pixel", show_default=True,
+              help="Exact pixel edges.")
+@click.option("--crs", help="CRS of the output.  [the raster's]")
+@click.option("-f", "--overwrite", is_flag=True, help="Replace an output that exists.")
+@click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+def command(raster: str, out: Path, *, as_json: bool, quiet: bool, **rest: Any) -> None:
+    """Trace the buildings of a mask or probability raster.
+
+    Example: geounet vectorize probability.tif --out buildings.gpkg --threshold 0.5
+    """
+    from geounet.vectorize import VectorizeOptions, vectorize
+
+    rest.pop("outline"), rest.pop("verbose")
+    with Bar(Path(raster).name, "strip", quiet=quiet) as bar:
+        count = vectorize(raster, out, VectorizeOptions(**rest), bar)
+    if as_json:
+        click.echo(json.dumps({"out": [str(out)], "polygons": count}))
+        return
+    click.echo(out)
+    if not quiet:
+        click.echo(f"geounet: {count:,} footprints", err=True)

@@ -1,0 +1,91 @@
+"""From a fitted network to a model file: threshold, figures, golden tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.backends.golden import golden_output
+from geounet.errors import TrainingError
+from geounet.evaluation.pixels import iou
+from geounet.model import Segmenter, save_model
+from geounet.outputs import staged
+from geounet.training.dataset import Sheet
+from geounet.training.fit import FitOptions, fit
+from geounet.training.recipes import Recipe
+from geounet.training.score import probability
+
+THRESHOLDS = tuple(round(0.3 + 0.02 * step, 2) for step in range(21))
+GOLDEN_EDGE = 128
+
+
+def train(
+    sheets: Sequence[Sheet],
+    recipe: Recipe,
+    out: Path,
+    options: FitOptions,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> Segmenter:
+    """Fit a network, calibrate it on the validation sheets, score it on the test sheets, write it.
+
+    Args:
+        sheets: of all splits.
+        recipe: network and schedule.
+        out: `.safetensors` to write.
+        options: seed, device, name.
+        progress: called with steps done, steps in total, and the loss as text.
+
+    Raises:
+        TrainingError: when there is nothing to train on, or training fails.
+    """
+    if not any(sheet.split == "train" for sheet in sheets):
+        raise TrainingError("the dataset has no sheet of split 'train'")
+    segmenter = fit(sheets, recipe, out, options, progress)
+    segmenter = finish(segmenter, sheets)
+    with staged(out) as path:
+        save_model(path, segmenter, golden_tile(segmenter, sheets))
+    return segmenter
+
+
+def finish(segmenter: Segmenter, sheets: Sequence[Sheet]) -> Segmenter:
+    """Return the segmenter with a threshold chosen on validation and figures from test sheets."""
+    threshold = best_threshold(segmenter, [s for s in sheets if s.split == "validation"])
+    segmenter = segmenter.with_card(threshold=threshold)
+    return segmenter.with_card(metrics=test_figures(segmenter, sheets))
+
+
+def best_threshold(segmenter: Segmenter, sheets: Sequence[Sheet]) -> float:
+    """Return the threshold with the largest mean IoU over places; the card's without sheets."""
+    if not sheets:
+        return segmenter.card.threshold
+    scored = [(sheet, probability(segmenter, sheet)) for sheet in sheets]
+    means = [float(np.mean(list(_by_place(scored, at).values()))) for at in THRESHOLDS]
+    return THRESHOLDS[int(np.argmax(means))]
+
+
+def test_figures(segmenter: Segmenter, sheets: Sequence[Sheet]) -> dict[str, dict[str, float]]:
+    """Return the pixel IoU of each place on sheets of the split `test`."""
+    scored = [(s, probability(segmenter, s)) for s in sheets if s.split == "test"]
+    found = _by_place(scored, segmenter.card.threshold)
+    return {place: {"pixel_iou": round(value, 4)} for place, value in found.items()}
+
+
+def golden_tile(
+    segmenter: Segmenter, sheets: Sequence[Sheet]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the corner of the first training sheet with the output this machine computes."""
+    pixels = np.ascontiguousarray(sheets[0].image[:, :GOLDEN_EDGE, :GOLDEN_EDGE])
+    return pixels, golden_output(segmenter, pixels)
+
+
+def _by_place(
+    scored: Sequence[tuple[Sheet, NDArray[np.float32]]], threshold: float
+) -> dict[str, float]:
+    places = dict.fromkeys(sheet.place for sheet, _ in scored)
+    return {
+        place: iou([(p >= threshold, s.mask) for s, p in scored if s.place == place])
+        for place in places
+    }

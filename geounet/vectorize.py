@@ -1,0 +1,159 @@
+"""Footprints from an existing raster: a probability or a mask, read strip by strip."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geounet import __version__
+from geounet.assemble import Assembly, Targets
+from geounet.errors import OptionError, RasterError
+from geounet.footprints.corners import trace_cell
+from geounet.footprints.table import TableOptions
+from geounet.grid import TileGrid
+from geounet.journal import strips
+from geounet.plan import Plan
+from geounet.quantise import NODATA, STEPS, classify, level, quantise
+from geounet.raster import open_raster
+from geounet.sources import identity
+from geounet.walk import Segment, Tally, cover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from geounet.raster import Patch, RasterInfo, Reader
+
+STRIP = 1024
+STRIP_PIXELS = 1 << 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorizeOptions:
+    """What a user may ask of a vectorisation."""
+
+    threshold: float = 0.5
+    """Probability of a building; means nothing for a mask."""
+    min_area: float | None = None
+    """Smaller footprints are dropped, m²."""
+    min_pixels: int | None = None
+    """The same in pixels."""
+    crs: str | None = None
+    """CRS of the output; None keeps the raster's."""
+    overwrite: bool = False
+    """Replace an output that exists."""
+    allow_vrt: bool = False
+    """Open a VRT whose sources lie outside its folder."""
+    strip: int | None = None
+    """Rows that are traced at a time, the result does not depend on it; None: by the width."""
+
+
+def vectorize(
+    raster: str | Path,
+    out: str | Path,
+    options: VectorizeOptions | None = None,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> int:
+    """Write the outlines of a mask or probability raster; return their number.
+
+    A probability is a raster of floats from 0 to 1, or one with the scale 1/254 as `predict`
+    writes it; any other raster of integers is a mask, building where it is not 0.
+
+    Args:
+        raster: file or URL with one band.
+        out: GeoPackage to write.
+        options: everything else.
+        progress: called with strips done and strips in total.
+
+    Raises:
+        GeounetError: see `geounet.errors`; nothing is left at the output path.
+    """
+    options = options or VectorizeOptions()
+    if not 0 < options.threshold <= 1:
+        raise OptionError(f"threshold must lie above 0 and up to 1, got {options.threshold}")
+    targets = Targets(Path(out))
+    targets.check(raster, overwrite=options.overwrite)
+    started, tally = time.perf_counter(), Tally()
+    with open_raster(raster, allow_vrt=options.allow_vrt, indexed=True) as reader:
+        info = reader.info
+        if info.count != 1:
+            raise RasterError(f"{raster}: has {info.count} bands, a mask or probability has one")
+        plan = _plan(info, options)
+        table = _table(info, options)
+        facts = {
+            "software": f"geounet {__version__}",
+            "input": identity(raster),
+            "options": asdict(options),
+        }
+        with Assembly(info, plan, targets, table, tally) as assembly:
+            for strip in strips(plan.grid, _segments(reader, plan), assembly.folder):
+                assembly.add(strip)
+                progress(strip[0].cell.row + 1, plan.grid.rows)
+            count = assembly.write(facts)
+    tally.seconds["total"] = time.perf_counter() - started
+    return count
+
+
+def _plan(info: RasterInfo, options: VectorizeOptions) -> Plan:
+    rows = options.strip or min(max(STRIP_PIXELS // info.width, 1), STRIP)
+    grid = TileGrid.cover(info.shape, tile=rows, halo=0, band_width=info.width)
+    return Plan(
+        grid=grid, blend="crop", level=level(options.threshold), classes=1, batch_size=1
+    )
+
+
+def _segments(reader: Reader, plan: Plan) -> Iterator[Segment]:
+    for cell in plan.grid.cells():
+        patch = reader.read(cell.core)
+        labels, q = _labels(patch, reader.info, plan.level)
+        trace = trace_cell(labels, q, 1)
+        yield Segment(cell, None, trace, *cover(patch.valid))
+
+
+def _labels(
+    patch: Patch, info: RasterInfo, least: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Labels of a patch, and its quantised probability if it has one."""
+    q = _probability(patch, info)
+    if q is not None:
+        return classify(q, least), q
+    labels = (patch.data[0] != 0).astype(np.uint8)
+    labels[~patch.valid] = NODATA
+    return labels, None
+
+
+def _probability(patch: Patch, info: RasterInfo) -> NDArray[np.uint8] | None:
+    if np.issubdtype(info.dtype, np.floating):
+        found: NDArray[Any] = patch.data[:, patch.valid]
+        if found.size and not 0 <= found.min() <= found.max() <= 1:
+            raise RasterError(
+                f"{info.path}: values run from {found.min():g} to {found.max():g}; "
+                "a probability lies between 0 and 1, a mask has integers"
+            )
+        q = quantise(patch.data.astype(np.float32))
+    elif info.dtype == np.uint8 and abs(info.scale * STEPS - 1) < 1 / STEPS:
+        q = patch.data.astype(np.uint8)
+    else:
+        return None
+    q[:, ~patch.valid] = NODATA
+    return q
+
+
+def _table(info: RasterInfo, options: VectorizeOptions) -> TableOptions:
+    if info.crs is None and options.min_area is not None:
+        raise OptionError(f"{info.path}: has no CRS, so --min-area means nothing; use --min-pixels")
+    if info.crs is None and options.crs is not None:
+        raise OptionError(f"{info.path}: has no CRS, so --crs cannot be reached; leave it out")
+    return TableOptions(
+        classes=("building",),
+        layers=("buildings",),
+        min_area_m2=options.min_area or 0.0,
+        min_pixels=options.min_pixels or 0,
+        crs=options.crs,
+        source=info.path.name,
+    )

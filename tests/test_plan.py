@@ -1,0 +1,108 @@
+"""Rules of the plan: what is settled, what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from affine import Affine
+from fakes import FakeReader, PaintModel
+from pyproj import CRS
+
+from geounet.errors import GeounetWarning, GridError, OptionError, RasterError
+from geounet.model import ModelCard
+from geounet.plan import PlanOptions, check_fit, make_plan, target_gsd
+
+CARD = ModelCard(name="m", network="unet", stride=16, receptive_field=91, threshold=0.42)
+
+
+def test_the_halo_covers_the_receptive_field():
+    """`auto` takes the smallest multiple of the stride that covers it, and crops."""
+    plan = make_plan((5000, 5000), CARD, PlanOptions(), "cpu")
+    assert (plan.grid.halo, plan.blend) == (96, "crop")
+    assert plan.grid.tile % 16 == 0
+    assert plan.level == 107  # ceil(254 · 0.42)
+
+
+def test_a_small_raster_gets_a_small_tile():
+    """`auto` takes the tile with the fewest pixels to compute."""
+    small = make_plan((200, 200), CARD, PlanOptions(), "cpu").grid
+    large = make_plan((9000, 9000), CARD, PlanOptions(), "cpu").grid
+    assert small.tile < large.tile
+
+
+def test_a_small_halo_is_kept_and_said():
+    """The user's halo stands, tiles are blended, and a warning says so."""
+    with pytest.warns(GeounetWarning, match="looks 91 pixels around, halo 32 covers less"):
+        plan = make_plan((500, 500), CARD, PlanOptions(halo=32), "cpu")
+    assert (plan.grid.halo, plan.blend, plan.reach > 0) == (32, "hann", True)
+
+
+def test_a_global_context_is_blended_and_said():
+    """A network without a finite field cannot be exact."""
+    card = ModelCard(name="g", network="unet", stride=32, receptive_field=None)
+    with pytest.warns(GeounetWarning, match="the whole tile"):
+        plan = make_plan((500, 500), card, PlanOptions(), "cpu")
+    assert plan.blend == "hann"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        (PlanOptions(tile=0), GridError, "tile must be a positive multiple of 16, got 0"),
+        (PlanOptions(tile=128), GridError, "smallest tile that has is 208"),
+        (PlanOptions(threshold=0), OptionError, "above 0"),
+        (PlanOptions(threshold=1.5), OptionError, "got 1.5"),
+        (PlanOptions(batch_size=0), OptionError, "batch size must be at least 1"),
+        (PlanOptions(blend="feather"), OptionError, "unknown blend"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, error, words):
+    """One line says what, got and expected."""
+    with pytest.raises(error, match=words):
+        make_plan((500, 500), CARD, options, "cpu")
+
+
+def _reader(bands=3, dtype=np.uint8, step=0.3):
+    array = np.zeros((bands, 64, 64), dtype) + np.arange(64, dtype=dtype) * 50
+    transform = Affine(step, 0, 500_000, 0, -step, 5_000_000)
+    return FakeReader(array, transform=transform, crs=CRS.from_epsg(32633))
+
+
+def test_bands_the_model_does_not_know_are_refused():
+    """The message prints the option that cures it."""
+    with pytest.raises(RasterError, match=r"has 4 bands.*expects 3 \(red, green, blue\).*--bands 1,2,3"):
+        check_fit(_reader(4), CARD, scaled=False)
+
+
+def test_a_pixel_type_the_model_does_not_know_is_refused():
+    """The message prints a ready --scale."""
+    with pytest.raises(RasterError, match=r"pixels are uint16.*such as --scale \d+,\d+"):
+        check_fit(_reader(dtype=np.uint16), CARD, scaled=False)
+    check_fit(_reader(dtype=np.uint16), CARD, scaled=True)
+    check_fit(_reader(), CARD, scaled=False)
+
+
+@pytest.mark.parametrize(
+    ("step", "gsd", "expected"),
+    [(0.3, "model", None), (0.32, "model", None), (0.1, "model", 0.3), (0.6, "model", 0.3),
+     (0.1, "native", None), (0.1, 0.5, 0.5), (0.3, 0.3, None)],
+)  # fmt: skip
+def test_the_gsd_is_the_models_when_it_differs_by_a_tenth(step, gsd, expected):
+    """Close enough stays on its own grid; `native` always does."""
+    assert target_gsd(_reader(step=step).info, CARD, gsd) == expected
+
+
+def test_a_raster_far_too_coarse_is_refused():
+    """Ten-metre pixels are not blown up to 0.3 m unasked."""
+    with pytest.raises(RasterError, match="too coarse.*--gsd native"):
+        target_gsd(_reader(step=10).info, CARD, "model")
+
+
+def test_metres_mean_nothing_without_a_crs():
+    """--gsd M is refused, `model` leaves the raster as it is."""
+    info = FakeReader(np.zeros((3, 9, 9), np.uint8)).info
+    assert target_gsd(info, PaintModel().card, "model") is None
+    with pytest.raises(OptionError, match="has no CRS"):
+        target_gsd(info, CARD, 0.5)
+    with pytest.raises(OptionError, match="above 0"):
+        target_gsd(_reader().info, CARD, -1.0)

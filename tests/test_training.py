@@ -1,0 +1,179 @@
+"""Rules of datasets, chips, losses and the training loop."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from geounet.errors import TrainingError
+from geounet.model import load_model
+from geounet.training.chips import ChipSampler
+from geounet.training.dataset import Sheet, load_sheets, read_manifest
+from geounet.training.finish import train
+from geounet.training.fit import FitOptions
+from geounet.training.losses import edge_weights, overlap_loss
+from geounet.training.recipes import Recipe, recipe
+
+TINY = Recipe(
+    network_options={"stem": 4, "filters": (4, 8)},
+    gsd_range=(0.25, 0.4),
+    steps=60,
+    batch_size=4,
+    chip=32,
+    learning_rate=2e-2,
+    average=0.8,
+)
+
+
+def sheet(split="train", *, seed=0, place="here", size=96, gsd=0.3):
+    """Bright squares on dark ground."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((size, size), bool)
+    for row, col in rng.integers(0, size - 16, (8, 2)):
+        mask[row : row + 14, col : col + 14] = True
+    image = np.where(mask, 200, 60) + rng.integers(-20, 20, (3, size, size))
+    return Sheet(
+        name=f"{split}{seed}", place=place, split=split, image=image.astype(np.uint8), mask=mask,
+        gsd=gsd, weight=1.0,
+    )  # fmt: skip
+
+
+def test_a_chip_depends_on_seed_and_step_alone():
+    """The same step gives the same batch, in whatever order steps are asked for."""
+    one, two = (ChipSampler([sheet(), sheet(seed=1)], TINY, 5) for _ in range(2))
+    one.batch(0)
+    for ours, theirs in zip(one.batch(7), two.batch(7), strict=True):
+        assert torch.equal(ours, theirs)
+    assert not torch.equal(one.batch(7)[0], one.batch(8)[0])
+
+
+def test_image_and_mask_turn_together():
+    """Where the picture is bright the mask is set, after every flip and crop."""
+    images, masks = ChipSampler([sheet(size=64)], TINY, 0).batch(3)
+    bright = images.mean(1, keepdim=True)
+    for picture, mask in zip(bright, masks, strict=True):
+        inside, outside = mask > 0.99, mask < 0.01
+        assert picture[inside].mean() > picture[outside].mean() + 10
+
+
+def test_sets_are_drawn_by_weight_not_by_size():
+    """A small place with the same weight is seen as often as a large one."""
+    small, large = sheet(place="small", size=64), sheet(place="large", size=256)
+    assert np.allclose(ChipSampler([small, large], TINY, 0)._shares, 0.5)
+
+
+def test_edges_weigh_more():
+    """Pixels within two of an outline carry the extra weight, others one."""
+    truth = torch.zeros(1, 1, 9, 12)
+    truth[..., 6:] = 1
+    assert edge_weights(truth, 3.0)[0, 0, 4].tolist() == [1] * 4 + [4] * 4 + [1] * 4
+
+
+def test_a_perfect_answer_has_hardly_a_loss():
+    """Sure and right is near zero, sure and wrong is large."""
+    truth = (torch.rand(2, 1, 16, 16) > 0.5).float()
+    assert overlap_loss((truth - 0.5) * 40, truth, 1.0) < 0.01
+    assert overlap_loss((0.5 - truth) * 40, truth, 1.0) > 10
+
+
+def test_training_learns_and_writes_a_model(tmp_path):
+    """A bright-square detector is learnt in seconds; its file is whole, its log complete."""
+    sheets = [sheet(), sheet("validation", seed=8), sheet("test", seed=9)]
+    out = tmp_path / "squares.safetensors"
+    seen = []
+    options = FitOptions(name="squares", seed=1, device="cpu", validate_every=30, threads=1)
+    segmenter = train(sheets, TINY, out, options, lambda *words: seen.append(words))
+    loaded = load_model(out)
+    assert loaded.card.metrics["here"]["pixel_iou"] > 0.8
+    assert loaded.card == replace(segmenter.card, **{}) or loaded.card.name == "squares"
+    assert loaded.card.receptive_field is not None
+    assert seen[-1][:2] == (50, 60)
+    with (tmp_path / "squares.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["place"] for row in rows} == {"", "here"}
+
+
+def test_training_is_repeatable(tmp_path):
+    """The same seed gives the same weights."""
+    short = replace(TINY, steps=5)
+    runs = []
+    for name in ("a", "b"):
+        out = tmp_path / f"{name}.safetensors"
+        train([sheet()], short, out, FitOptions(seed=3, device="cpu", threads=1))
+        runs.append(load_model(out).network.state_dict())
+    assert all(torch.equal(value, runs[1][key]) for key, value in runs[0].items())
+
+
+def _dataset(folder, make_raster, manifest):
+    image = np.random.default_rng(0).integers(0, 255, (3, 40, 50), dtype=np.uint8)
+    mask = np.zeros((40, 50), np.uint8)
+    mask[5:20, 10:30] = 255
+    for sub, array in (("images", image), ("masks", mask)):
+        (folder / sub).mkdir(exist_ok=True)
+        make_raster(array, name=f"{sub}/one.tif")
+    (folder / "dataset.toml").write_text(manifest, encoding="utf-8")
+    return read_manifest(folder / "dataset.toml")
+
+
+SET = """
+[[set]]
+name = "here"
+split = "train"
+images = "images/*.tif"
+labels = "masks"
+gsd = 0.5
+window = [5, 2, 30, 20]
+[data]
+here = "ours"
+"""
+
+
+def test_a_manifest_names_images_masks_and_windows(tmp_path, make_raster):
+    """A window is cut from image and mask alike."""
+    manifest = _dataset(tmp_path, make_raster, SET)
+    (one,) = load_sheets(tmp_path, manifest)
+    assert one.image.shape == (3, 20, 30)
+    assert one.mask.sum() == 15 * 20
+    assert one.mask[3:18, 5:25].all()
+    assert list(load_sheets(tmp_path, manifest, without=["here"])) == []
+    assert manifest.data == {"here": "ours"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('split = "train"', 'split = "all"', "split is 'all'; known: train"),
+        ("gsd = 0.5", "", "set 1: lacks gsd"),
+        ("images/*", "pictures/*", "no image matches"),
+        ('labels = "masks"', 'labels = "."', "no mask one.png"),
+        ("[[set]]", "[set", "not a TOML manifest"),
+        (SET, "", r"lists no \[\[set\]\]"),
+    ],
+)
+def test_a_bad_manifest_is_refused(tmp_path, make_raster, old, new, words):
+    """One line names the file, the set and what is wrong."""
+    with pytest.raises(TrainingError, match=words):
+        list(load_sheets(tmp_path, _dataset(tmp_path, make_raster, SET.replace(old, new))))
+
+
+def test_a_missing_manifest_is_refused(tmp_path):
+    """One line names it."""
+    with pytest.raises(TrainingError, match="none.toml: cannot be read"):
+        read_manifest(tmp_path / "none.toml")
+
+
+def test_nothing_to_train_on_is_refused(tmp_path):
+    """A dataset of test sheets trains nothing, and nothing is written."""
+    with pytest.raises(TrainingError, match="no sheet of split 'train'"):
+        train([sheet("test")], TINY, tmp_path / "x.safetensors", FitOptions())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_recipe_names_the_known():
+    """The message lists them."""
+    with pytest.raises(TrainingError, match="known: buildings"):
+        recipe("bulidings")
