@@ -74,9 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     verbose = bool({"-v", "--verbose"} & set(words))
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="geounet: %(message)s", force=True
-    )
+    logging.basicConfig(level=logging.WARNING, format="geounet: %(message)s", force=True)
+    logging.getLogger("geounet").setLevel(logging.INFO if verbose else logging.WARNING)
     if not verbose:
         sys.excepthook = _last_resort
     with warnings.catch_warnings():

@@ -98,8 +98,8 @@ class Assembly:
         """Make the state folder, stage the outputs."""
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(_state(self._targets.footprints)))
-            self._spool = Spool(self._folder / "footprints")
-            self._coverage = Spool(self._folder / "coverage")
+            self._spool = stack.enter_context(Spool(self._folder / "footprints"))
+            self._coverage = stack.enter_context(Spool(self._folder / "coverage"))
             # the footprints are staged first, so that they appear last
             self._staged = {p: stack.enter_context(staged(p)) for p in self._targets.paths}
             self._writers = ExitStack()

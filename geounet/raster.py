@@ -60,6 +60,8 @@ class RasterInfo:
     """The file's marker, None when it has none."""
     block_shape: tuple[int, int]
     """Height and width of the file's own tiling."""
+    scale: float = 1.0
+    """What the file says one step of a pixel is worth; a read does not apply it."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -235,6 +237,7 @@ def open_raster(
             crs=read_crs(handle, shown),
             nodata=handle.nodatavals[chosen[0] - 1],
             block_shape=handle.block_shapes[chosen[0] - 1],
+            scale=handle.scales[chosen[0] - 1],
         )
         masking = find_masking(handle, chosen)
     return RasterReader(source, info, chosen, masking)
