@@ -16,6 +16,7 @@ from geounet.scenes import storm, town, write_samples
 from geounet.scenes.canvas import Sun
 from geounet.scenes.plan import plan_town
 from geounet.scenes.render import render
+from geounet.scenes.town import ragged
 
 SIZE = 320
 
@@ -77,6 +78,14 @@ def test_nodata_is_zero_and_nothing_else():
     assert image[:, valid].min() >= 1
     assert not (scene().mask & ~valid).any()
     assert 0.8 < valid.mean() < 1
+
+
+def test_the_edge_is_ragged():
+    """Whatever the seed, some of the picture is nodata, and most of it is not."""
+    for seed in range(60):
+        data = ragged(512, np.random.default_rng(seed))
+        assert data.is_valid
+        assert 0.7 < data.area / 512**2 < 0.997
 
 
 def test_tiles_leave_no_seams(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 GSD = 0.3
 """Edge of a pixel in metres."""
 _SLIVER = 10.0
+# Least depth of the nodata edge, as a share of the picture.
+_LEAST = 0.006
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     """Return a camera with its own exposure, colours and noise."""
     warmth = float(rng.normal(0, 0.04))
     return Camera(
-        exposure=float(rng.uniform(0.85, 1.3)),
+        exposure=float(rng.uniform(0.92, 1.35)),
         balance=(1 + warmth, 1.0, 1 - warmth),
         haze=float(rng.uniform(0.0, 0.03)),
         noise=float(rng.uniform(1.0, 3.2)),
@@ -70,16 +73,14 @@ def draw_camera(rng: np.random.Generator) -> Camera:
 
 def ragged(size: int, rng: np.random.Generator) -> shapely.Polygon:
     """Return the part of the picture that was flown, in pixels: a tilted, stepped edge."""
-    start = float(rng.uniform(0.01, 0.05)) * size
-    fall = float(rng.uniform(-0.03, 0.05)) * size
-    steps = np.sort(rng.uniform(0, size, 5))
-    edge, level = [(-1.0, -1.0), (-1.0, start)], start
-    for x in steps:
-        slope = start + fall * x / size
-        edge.append((float(x), slope + level - start))
-        level += float(rng.normal(0, 0.012)) * size
-        edge.append((float(x) + 0.4, slope + level - start))
-    edge += [(size + 1.0, start + fall + level - start), (size + 1.0, -1.0)]
+    depth = float(rng.uniform(0.012, 0.05))
+    fall = float(rng.uniform(-0.03, 0.05))
+    stops = np.concatenate([[-0.01], np.sort(rng.uniform(0, 1, 5)), [1.01]])
+    edge = [(stops[0], -1.0)]
+    for left, right in pairwise(stops):
+        edge += [(x, max(depth + fall * x, _LEAST)) for x in (left, right)]
+        depth += float(rng.normal(0, 0.012))
+    edge = [(size * x, size * y) for x, y in (*edge, (stops[-1], -1.0))]
     lost = shapely.Polygon(edge).buffer(0)
     if chance(0.5, rng):
         lost = shapely.transform(lost, lambda points: points[:, ::-1])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rasterio.features import rasterize
+from scipy import ndimage
 
 from geounet.scenes.canvas import FINE, corner_of, linear
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _WOOD: Colour = (150, 128, 100)
 _FELT: Colour = (74, 70, 68)
 _DARK: Colour = (58, 52, 48)
+_DUST: Colour = (124, 112, 100)
 _SLAB: Colour = (158, 152, 144)
 _TARPS: tuple[Colour, ...] = ((52, 96, 158), (60, 108, 176), (206, 208, 208), (40, 84, 146))
 _RAFTERS = np.float32(0.9)
@@ -81,7 +83,7 @@ def _patch(canvas: Canvas, view: View, inside: Flags, roof: Roof) -> None:
     _dye(canvas, view, battens, _WOOD)
     number = int(abs(roof.frame.x * 7 + roof.frame.y * 3))
     middle = 0.35 * roof.long * (number % 3 - 1), 0.45 * roof.wide * (-1) ** number
-    size = 0.34 * roof.long + 0.8, 0.42 * roof.wide + 0.3
+    size = min(0.34 * roof.long + 0.8, 4.0), min(0.42 * roof.wide + 0.3, 2.8)
     crease = 0.12 * view.noise("fine")
     tarp = (np.abs(along - middle[0]) + crease < size[0]) & (
         np.abs(across - middle[1]) + crease < size[1]
@@ -110,11 +112,16 @@ def _open(canvas: Canvas, view: View, inside: Flags, roof: Roof) -> None:
 def _rubble(canvas: Canvas, view: View, inside: Flags, colour: Colour) -> None:
     """Leave a floor slab under heaps of timber, masonry and roof covering."""
     clump, fine, drift = view.noise("clump"), view.noise("fine"), view.noise("drift")
-    heap = np.maximum(0.35 + 0.5 * drift + 0.4 * clump + 0.2 * fine, 0.06)
+    heap = np.maximum(0.35 + 0.5 * drift + 0.4 * clump + 0.15 * fine, 0.06)
+    walls = inside & ~ndimage.binary_erosion(inside, iterations=2) & (drift + clump > 0)
+    heap = np.where(walls, 1.6 + 0.4 * clump, heap)
     _lay(canvas, view, inside, heap.astype(np.float32))
     _dye(canvas, view, inside, _SLAB, 1 + 0.12 * fine)
     covered = inside & (heap > _BURIED)
-    _dye(canvas, view, covered, (120, 108, 96), np.maximum(1 + 0.6 * fine, 0.2))
-    _dye(canvas, view, covered & (clump > _TILES), colour, np.maximum(1 + 0.4 * fine, 0.3))
+    _dye(canvas, view, covered, _DUST, np.maximum(1 + 0.6 * fine, 0.2))
+    red, green, blue = (0.6 * a + 0.4 * b for a, b in zip(colour, _DUST, strict=True))
+    tiles = covered & (clump + 0.6 * drift > _TILES)
+    _dye(canvas, view, tiles, (red, green, blue), np.maximum(1 + 0.4 * fine, 0.3))
     _dye(canvas, view, covered & (-clump - fine > _GAPS), _DARK)
+    _dye(canvas, view, walls, _SLAB, 1 + 0.1 * fine)
     _dye(canvas, view, covered & (fine - 0.5 * clump > _CHIPS), (204, 198, 186))
