@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pyogrio
@@ -223,3 +224,12 @@ def test_damage_can_be_seen():
 
     assert seen("destroyed", "major") > 1.3 * seen("none")
     assert seen("minor") > seen("none")
+
+
+def test_sample_data_is_fresh():
+    """The committed town is the one its README's command draws, and each file is under 1 MB."""
+    committed = Path(__file__).parent.parent / "sample_data"
+    with rasterio.open(committed / "town.tif") as raster:
+        difference = raster.read().astype(float) - town(512, 7).image
+    assert np.abs(difference).mean() < 0.5
+    assert all(path.stat().st_size < 1_000_000 for path in committed.iterdir())

@@ -31,6 +31,6 @@ def sign(rng: np.random.Generator) -> float:
 
 def shade(colour: Colour, spread: float, rng: np.random.Generator) -> Colour:
     """Return a colour of about this one: brighter or darker, a little warmer or colder."""
-    factor = 1 + rng.normal(0, spread) + rng.normal(0, spread / 4, 3)
+    factor = 1 + rng.normal(0, spread) + rng.normal(0, spread / 6, 3)
     red, green, blue = (float(np.clip(c * f, 12, 250)) for c, f in zip(colour, factor, strict=True))
     return red, green, blue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +10,11 @@ import shapely
 
 from geounet.scenes.blocks import fill
 from geounet.scenes.clearing import clear
+from geounet.scenes.climate import settle
 from geounet.scenes.draws import chance
 from geounet.scenes.paving import pave
 from geounet.scenes.streets import Frame, lay_streets
-from geounet.scenes.things import Colour, Filling, Patch, Zone
+from geounet.scenes.things import Filling, Patch, Zone
 
 if TYPE_CHECKING:
     from geounet.scenes.streets import Block
@@ -22,8 +23,6 @@ _ZONES: tuple[Zone, ...] = (
     "suburb", "old", "industry", "suburb", "slabs", "old", "suburb", "village", "park",
 )  # fmt: skip
 _CELL = 110.0
-_GRASSES = frozenset(("meadow", "lawn", "garden", "bank"))
-_BROWN: Colour = (122, 108, 88)
 
 
 @dataclass(frozen=True)
@@ -50,27 +49,9 @@ def plan_town(side: float, rng: np.random.Generator) -> Plan:
     pave(filling, streets, rng)
     railway = _railway(filling, side, rng) if chance(0.25, rng) else shapely.Polygon()
     water = shapely.union_all([p.polygon for p in filling.patches if p.material == "water"])
-    _tint_season(filling, rng)
+    settle(filling, rng)
     clear(filling, streets, shapely.union_all([water.buffer(1.5), railway]))
     return Plan(side, filling, water)
-
-
-def _tint_season(filling: Filling, rng: np.random.Generator) -> None:
-    """Turn leaves and grass to the brown of a season, the same all over the town."""
-    brown = float(rng.choice([0.0, 0.1, 0.25, 0.5])) * float(rng.uniform(0.6, 1.2))
-    filling.trees = [
-        replace(tree, colour=_towards(tree.colour, brown)) if tree.kind == "leafy" else tree
-        for tree in filling.trees
-    ]
-    filling.patches = [
-        replace(patch, mix=patch.mix + 0.8 * brown) if patch.material in _GRASSES else patch
-        for patch in filling.patches
-    ]
-
-
-def _towards(colour: Colour, share: float) -> Colour:
-    red, green, blue = (a + share * (b - a) for a, b in zip(colour, _BROWN, strict=True))
-    return red, green, blue
 
 
 def _zones(side: float, blocks: list[Block], rng: np.random.Generator) -> list[Zone]:
