@@ -17,6 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def check_links(handle: Any, shown: str) -> None:  # noqa: ANN401 - rasterio has no types
+    """Refuse a raster whose own tags name another file: GDAL would open it, also on the network.
+
+    Must be asked before anything else is.
+
+    Raises:
+        RasterError: the tag, and how to be rid of it.
+    """
+    named = handle.tags(ns="OVERVIEWS").get("OVERVIEW_FILE")
+    if named:
+        raise RasterError(
+            f"{shown}: names another file for its overviews ({named[:80]}, expected its own); "
+            f"run: gdal_translate {shown} clean.tif"
+        )
+
+
 def choose_bands(
     handle: Any,  # noqa: ANN401 - rasterio has no types
     shown: str,

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 from geounet.errors import RasterError
 from geounet.gdal import open_source, reading
 from geounet.ground import pixel_steps
-from geounet.header import check_pixels, check_place, choose_bands, read_crs
+from geounet.header import check_links, check_pixels, check_place, choose_bands, read_crs
 from geounet.sources import find_source, identity
 from geounet.valid import Masking, find_masking, valid_pixels
 
@@ -224,6 +224,7 @@ def open_raster(
     source = find_source(path, allow_vrt=allow_vrt)
     shown = source.shown
     with reading(source, "open"), open_source(source) as handle:
+        check_links(handle, shown)
         chosen = choose_bands(handle, shown, bands)
         check_pixels(handle, shown, chosen, indexed=indexed)
         check_place(handle, shown)
