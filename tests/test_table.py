@@ -263,6 +263,20 @@ def test_the_spool_gives_back_what_it_got(tmp_path):
             assert np.array_equal(value, getattr(whole, name)), name
 
 
+def test_chunks_have_bounded_vertices(tmp_path, monkeypatch):
+    """A chunk ends before it has too many vertices; a giant comes alone."""
+    monkeypatch.setattr("geounet.footprints.spool.CHUNK_VERTICES", 9)
+    labels = np.zeros((9, 30), np.uint8)
+    labels[1:3, 1::3] = 1
+    labels[5, 1:30:2] = labels[6] = 1  # a comb
+    with Spool(tmp_path) as spool:
+        spool.append(traced(labels))
+        sizes = [chunk.vertices.tolist() for chunk in spool.chunks()]
+    assert sum(map(len, sizes)) == 11
+    assert all(sum(each) <= 9 or len(each) == 1 for each in sizes)
+    assert max(map(len, sizes)) == 2
+
+
 def test_the_file_is_what_qgis_wants(tmp_path, spool):
     """A GeoPackage 1.3 with R-tree, typed polygons, style, provenance and nothing beside it."""
     path = tmp_path / "out.gpkg"

@@ -20,6 +20,8 @@ from geounet.footprints.rings import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 
@@ -37,6 +39,16 @@ class Chain:
     """Stub at which it ends."""
 
 
+@dataclass(frozen=True)
+class Holes:
+    """Closed holes that wait for their exterior."""
+
+    coords: NDArray[np.int32]
+    """`(vertices, 2)` row and column, ring after ring."""
+    lengths: Ints
+    """`(rings,)` vertices of each."""
+
+
 @dataclass(eq=False, slots=True)
 class Component:
     """What is known of a 4-connected component that reaches below the strips seen so far."""
@@ -47,8 +59,8 @@ class Component:
     """Sum of q at its corners so far."""
     touches_edge: bool
     """Whether it is known to touch the raster's edge or nodata."""
-    holes: list[NDArray[np.int32]] = field(default_factory=list)
-    """`(vertices, 2)` coordinates of its closed holes."""
+    holes: list[Holes] = field(default_factory=list)
+    """Its closed holes, strip by strip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,21 +198,21 @@ class Linker:
         coords, offsets, origin = split(rings.points, rings.offsets)
         coords, owners = canonical(coords, offsets), root[rings.nodes[origin]]
         before, open_now = self._components, self._kept(root, totals)
-        held: list[tuple[NDArray[np.int32], int]] = []
+        held: list[tuple[int, Holes]] = []
         for component, node in zip(before, root.tolist(), strict=False):
             if done[node]:
-                held += [(hole, node) for hole in component.holes]
+                held += [(node, holes) for holes in component.holes]
             else:
                 open_now[node].holes += component.holes
-        for ring in np.flatnonzero(~done[owners]).tolist():
-            hole = coords[offsets[ring] : offsets[ring + 1]].copy()
-            open_now[int(owners[ring])].holes.append(hole)
-        at, offsets = gather(offsets, np.flatnonzero(done[owners]))
-        coords = np.concatenate([coords[at], *(hole for hole, _ in held)])
-        lengths = np.concatenate([np.diff(offsets), [len(hole) for hole, _ in held]])
-        owners = np.concatenate([owners[done[owners]], [node for _, node in held]])
+        ready = done[owners]
+        for node, holes in _by_owner(coords, offsets, owners, np.flatnonzero(~ready)):
+            open_now[node].holes.append(holes)
+        at, offsets = gather(offsets, np.flatnonzero(ready))
+        coords = np.concatenate([coords[at], *(holes.coords for _, holes in held)])
+        lengths = np.concatenate([np.diff(offsets), *(holes.lengths for _, holes in held)])
+        repeats = [np.full(len(holes.lengths), node) for node, holes in held]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return self._assembled(coords, offsets, owners.astype(np.int64), totals)
+        return self._assembled(coords, offsets, np.concatenate([owners[ready], *repeats]), totals)
 
     def _kept(self, root: Ints, totals: _Totals) -> dict[int, Component]:
         """Number the components that are still open anew; return them by their present node."""
@@ -233,6 +245,17 @@ class Linker:
             q_sum=totals.q_sum[nodes],
             touches_edge=totals.touches_edge[nodes],
         )
+
+
+def _by_owner(
+    coords: NDArray[np.int32], offsets: Ints, owners: Ints, rings: Ints
+) -> Iterator[tuple[int, Holes]]:
+    """Yield some rings, those of one owner together."""
+    rings = rings[np.argsort(owners[rings], kind="stable")]
+    cuts = np.flatnonzero(np.diff(owners[rings], prepend=-1))
+    for group in np.split(rings, cuts[1:]) if len(rings) else ():
+        at, ends = gather(offsets, group)
+        yield int(owners[group[0]]), Holes(coords[at], np.diff(ends))
 
 
 def _find(parent: list[int], node: int) -> int:

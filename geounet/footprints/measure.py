@@ -44,18 +44,17 @@ def measure(polygons: NDArray[np.object_], crs: CRS | None) -> tuple[Floats, Flo
     points = np.stack(to_degrees.transform(coords[:, 0], coords[:, 1]), axis=1)
     rings = offsets[0]
     exteriors, owners = _owners(offsets)
-    edges = np.delete(np.arange(len(points) - 1), rings[1:-1] - 1)  # none from ring to ring
     of_ring = np.repeat(np.arange(len(rings) - 1), np.diff(rings) - 1)
+    edges = np.arange(len(of_ring)) + of_ring  # a ring has one edge less than points
     geod = crs.get_geod()
     assert geod is not None
-    start, end = points[edges], points[edges + 1]
-    under, lengths = _under(start, end, geod), _lengths(start, end, geod)
+    under, lengths = _edges(points, edges, geod)
     area = np.abs(np.bincount(of_ring, under, len(rings) - 1).astype(np.float64))
     area[~exteriors] *= -1
     areas = np.bincount(owners, area, len(polygons)).astype(np.float64)
     outer = np.where(exteriors[of_ring], lengths, 0)  # as pyproj counts it
     perimeters = np.bincount(owners[of_ring], outer, len(polygons)).astype(np.float64)
-    long = ~(lengths <= LONGEST_EDGE_M) | (np.abs(start[:, 1]) > STEEPEST_LATITUDE)
+    long = ~(lengths <= LONGEST_EDGE_M) | (np.abs(points[edges, 1]) > STEEPEST_LATITUDE)
     for at in np.unique(owners[of_ring[long]]).tolist():
         areas[at], perimeters[at] = _exact(polygons[at], to_degrees, geod)
     return areas, perimeters
@@ -70,47 +69,39 @@ def _owners(offsets: list[NDArray[np.int64]]) -> tuple[NDArray[np.bool_], NDArra
     return exteriors, np.repeat(np.arange(len(ends) - 1), np.diff(ends))
 
 
-def _under(start: Floats, end: Floats, geod: Geod) -> Floats:
-    """Return the signed area in m² between each edge and the equator.
+def _edges(points: Floats, edges: NDArray[np.int64], geod: Geod) -> tuple[Floats, Floats]:
+    """Return the signed area in m² from each edge to the equator, and its length in m.
 
-    The spherical excess follows from two sides and the angle at the pole (Todhunter 1886, §103);
-    the authalic latitude and radius are Snyder's 3-11 to 3-13 (1987).
+    Args:
+        points: `(points, 2)` longitude and latitude in degrees.
+        edges: `(edges,)` index of the point an edge starts at; it ends at the next.
+        geod: the ellipsoid.
     """
-    eccentricity = geod.es**0.5
-    pole = _authalic(np.ones(1), eccentricity)[0]
-    halves = []
-    for degrees in (start[:, 1], end[:, 1]):
-        sine = _authalic(np.sin(np.radians(degrees)), eccentricity) / pole
-        halves.append(sine / (1 + np.sqrt(np.clip(1 - sine**2, 0, 1))))  # tan of half the latitude
-    wide = np.tan(np.radians(_eastwards(start, end)) / 2)
-    excess = 2 * np.arctan2(wide * (halves[0] + halves[1]), 1 + halves[0] * halves[1])
-    return np.asarray(excess * geod.a**2 * pole / 2)
+    latitude, sine = np.radians(points[:, 1]), np.sin(np.radians(points[:, 1]))
+    across = points[edges + 1, 0] - points[edges, 0]
+    across = np.radians(across - 360 * np.round(across / 360))  # the short way round
+    # area: spherical excess from two sides and the angle at the pole (Todhunter 1886, §103)
+    # on the authalic sphere (Snyder 1987, 3-11 to 3-13)
+    pole = _authalic(np.ones(1), geod.es**0.5)[0]
+    share = _authalic(sine, geod.es**0.5) / pole
+    half = share / (1 + np.sqrt(np.clip(1 - share**2, 0, 1)))  # tan of half the latitude
+    start, end = half[edges], half[edges + 1]
+    excess = 2 * np.arctan2(np.tan(across / 2) * (start + end), 1 + start * end)
+    # length: the radii of curvature at the middle
+    bulge = 1 - geod.es * ((sine[edges] + sine[edges + 1]) / 2) ** 2
+    middle = (latitude[edges] + latitude[edges + 1]) / 2
+    north = (latitude[edges + 1] - latitude[edges]) * geod.a * (1 - geod.es) / bulge**1.5
+    east = across * geod.a / np.sqrt(bulge) * np.cos(middle)
+    return excess * geod.a**2 * pole / 2, np.hypot(north, east)
 
 
 def _authalic(sine: Floats, eccentricity: float) -> Floats:
-    """Return q of a latitude's sine: 2πa²·q is the area of the zone from the equator, halved."""
+    """Return q of a latitude's sine: πa²·q is the area of the zone from the equator to it."""
     if eccentricity == 0:
         return 2 * sine
     part = eccentricity * sine
     curved = sine / (1 - part**2) + np.arctanh(part) / eccentricity
     return np.asarray((1 - eccentricity**2) * curved)
-
-
-def _lengths(start: Floats, end: Floats, geod: Geod) -> Floats:
-    """Return the length of each edge in m from the radii of curvature at its middle."""
-    middle = np.radians(start[:, 1] + end[:, 1]) / 2
-    bulge = 1 - geod.es * np.sin(middle) ** 2
-    across = geod.a / np.sqrt(bulge)
-    along = geod.a * (1 - geod.es) / bulge**1.5
-    north = np.radians(end[:, 1] - start[:, 1]) * along
-    east = np.radians(_eastwards(start, end)) * across * np.cos(middle)
-    return np.hypot(north, east)
-
-
-def _eastwards(start: Floats, end: Floats) -> Floats:
-    """Return the difference of longitudes in degrees, the short way round."""
-    across = end[:, 0] - start[:, 0]
-    return np.asarray(across - 360 * np.round(across / 360))
 
 
 def _exact(polygon: shapely.Geometry, to_degrees: Transformer, geod: Geod) -> tuple[float, float]:

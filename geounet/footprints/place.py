@@ -22,9 +22,15 @@ def place(polygons: NDArray[np.object_], transform: Affine) -> NDArray[np.object
 
     Exteriors run anticlockwise there, whether the raster's rows run south or north.
     """
-    matrix = np.array([[transform.a, transform.b], [transform.d, transform.e]])
-    offset = np.array([transform.c, transform.f])
-    placed = shapely.transform(polygons, lambda xy: xy @ matrix.T + offset)
+
+    def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        x, y = xy.T
+        moved = np.empty_like(xy)
+        moved[:, 0] = transform.a * x + transform.b * y + transform.c
+        moved[:, 1] = transform.d * x + transform.e * y + transform.f
+        return moved
+
+    placed = shapely.transform(polygons, move)
     return np.asarray(placed if transform.determinant < 0 else shapely.reverse(placed))
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 CHUNK = 50_000
 """Most polygons given back at once."""
 
+CHUNK_VERTICES = 1_000_000
+"""Most vertices given back at once, unless a single polygon has more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Columns:
@@ -32,6 +35,8 @@ class _Columns:
     """`(polygons, 2)` (row, col) of the middle of the bounds, doubled."""
     rings: Ints
     """`(polygons,)` number of rings."""
+    vertices: Ints
+    """`(polygons,)` number of vertices."""
 
     @classmethod
     def of(cls, batch: Footprints) -> _Columns:
@@ -44,6 +49,7 @@ class _Columns:
             first=batch.first,
             centre=bounds[:, :2] + bounds[:, 2:],
             rings=np.diff(batch.polygon_offsets),
+            vertices=batch.vertices,
         )
 
 
@@ -102,8 +108,7 @@ class Spool:
         ring_offsets = _offsets(np.fromfile(self._rings, np.int64))
         polygon_offsets = _offsets(columns.rings)
         coords = np.memmap(self._coords, np.int32, mode="r").reshape(-1, 2)
-        for start in range(0, len(order), size):
-            part = order[start : start + size]
+        for part in _parts(order, columns.vertices, size):
             rings, offsets = gather(polygon_offsets, part)
             points, lengths = gather(ring_offsets, rings)
             yield Footprints(
@@ -115,6 +120,16 @@ class Spool:
                 q_sum=columns.q_sum[part] if self._scored else None,
                 touches_edge=columns.touches_edge[part],
             )
+
+
+def _parts(order: Ints, vertices: Ints, size: int) -> Iterator[Ints]:
+    """Yield an order in parts of at most `size` polygons and, but for giants, bounded vertices."""
+    total, start = _offsets(vertices[order]), 0
+    while start < len(order):
+        full = int(np.searchsorted(total, total[start] + CHUNK_VERTICES, side="right")) - 1
+        stop = min(start + size, max(full, start + 1))
+        yield order[start:stop]
+        start = stop
 
 
 def _offsets(lengths: Ints) -> Ints:
