@@ -75,6 +75,11 @@ class _Index:
         filling = plan.filling
         self._filling = filling
         self._ground = shapely.STRtree([patch.polygon for patch in filling.patches])
+        places = np.array([(tree.x, tree.y) for tree in filling.trees]).reshape(-1, 2)
+        reach = 1.6 * np.array([[tree.radius] for tree in filling.trees]).reshape(-1, 1)
+        crowns = np.asarray(shapely.box(*(places - reach).T, *(places + reach).T))
+        self._trees = shapely.STRtree(crowns)
+        self._vehicles = shapely.STRtree([v.frame.box(v.long, v.wide) for v in filling.vehicles])
         self._buildings = shapely.STRtree([building.outline for building in filling.buildings])
 
     def paint(self, canvas: Canvas) -> None:
@@ -88,12 +93,12 @@ class _Index:
         )
         numbers = np.sort(self._ground.query(frame))
         paint_ground(canvas, [filling.patches[number] for number in numbers])
-        for vehicle in filling.vehicles:
-            paint_vehicle(canvas, vehicle)
+        for number in np.sort(self._vehicles.query(frame)):
+            paint_vehicle(canvas, filling.vehicles[number])
         for number in np.sort(self._buildings.query(frame)):
             building = filling.buildings[number]
             for roof in building.roofs:
                 paint_roof(canvas, roof)
             paint_wreck(canvas, building)
-        for tree in filling.trees:
-            paint_tree(canvas, tree)
+        for number in np.sort(self._trees.query(frame)):
+            paint_tree(canvas, filling.trees[number])

@@ -28,7 +28,7 @@ _SCRAPS: tuple[Colour, ...] = ((196, 188, 176), (150, 128, 100), (96, 84, 74), (
 
 
 def strike(plan: Plan, rng: np.random.Generator) -> Plan:
-    """Return the plan after a storm; every grade occurs where there are eight buildings."""
+    """Return the plan after a storm; every grade occurs in all but the smallest towns."""
     track = wander(plan.side, 6.0, rng, spread=0.12)
     reach = max(0.11 * plan.side, 18.0)
     before = plan.filling
