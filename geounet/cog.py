@@ -12,7 +12,7 @@ import rasterio.shutil
 from rasterio.enums import ColorInterp
 
 from geounet.errors import OutputError
-from geounet.gdal import writing
+from geounet.gdal import quiet, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ class CogWriter:
         """
         assert len(self.descriptions) in (0, self.count), self.descriptions
         assert self.colormap is None or self.count == 1
-        with writing(self.path):
+        with writing(self.path), quiet():
             self._raw = rasterio.open(
                 self._raw_path,
                 "w",
@@ -109,7 +109,7 @@ class CogWriter:
             OutputError: it cannot be written.
         """
         try:
-            with writing(self.path):
+            with writing(self.path), quiet():
                 self._raw.close()
                 rasterio.shutil.copy(
                     self._raw_path,
@@ -129,7 +129,7 @@ class CogWriter:
 
     def discard(self) -> None:
         """Give up what was written."""
-        with suppress(OutputError), writing(self.path):
+        with suppress(OutputError), writing(self.path), quiet():
             self._raw.close()
         self._raw_path.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,18 +29,20 @@ _REMOTE = {
     "GDAL_HTTP_CONNECTTIMEOUT": "20",
 }
 _WRITING = {"GDAL_PAM_ENABLED": "NO"}
+_FILTERS = threading.RLock()
 
 
 def open_source(source: Source) -> Any:  # noqa: ANN401 - rasterio has no types
     """Return a new handle of a source, opened by the one driver that fits its content."""
-    return rasterio.open(source.name, driver=source.driver, sharing=False)
+    with quiet():
+        return rasterio.open(source.name, driver=source.driver, sharing=False)
 
 
 @contextmanager
 def reading(source: Source, doing: str) -> Iterator[None]:
     """Set GDAL up for reads; its errors become RasterError with `doing` and the cause."""
     try:
-        with _quiet(_REMOTE if source.remote else _LOCAL):
+        with rasterio.Env(**(_REMOTE if source.remote else _LOCAL)):
             yield
     except (RasterioError, OSError, ValueError) as error:
         cure = "check the address" if source.remote else "copy or download it again"
@@ -53,7 +56,7 @@ def reading(source: Source, doing: str) -> Iterator[None]:
 def writing(path: Path) -> Iterator[None]:
     """Set GDAL up for writes without side files; its errors become OutputError."""
     try:
-        with _quiet(_WRITING):
+        with rasterio.Env(**_WRITING):
             yield
     except (RasterioError, OSError) as error:
         raise OutputError(
@@ -69,7 +72,11 @@ def cause(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet(settings: dict[str, str]) -> Iterator[None]:
-    with warnings.catch_warnings(), rasterio.Env(**settings):
+def quiet() -> Iterator[None]:
+    """Keep rasterio from warning that a raster has no place; the caller says so once.
+
+    Python's list of filters belongs to all threads, so only one at a time may change it.
+    """
+    with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield

@@ -49,6 +49,8 @@ def valid_pixels(data: NDArray[Any], nodata: tuple[float | None, ...]) -> NDArra
         for band, marker in zip(data, nodata, strict=True):
             assert marker is not None
             empty &= _equals(band, marker)
+            if not empty.any():
+                break
         np.logical_not(empty, out=valid)
     if data.dtype.kind == "f":
         for band in data:
