@@ -83,7 +83,7 @@ def staged(path: str | Path, *, folder: str | Path | None = None) -> Iterator[Pa
         yield temporary
         _commit(temporary, target)
     except OSError as error:
-        if isinstance(error, GeounetError | BrokenPipeError):
+        if isinstance(error, GeounetError | BrokenPipeError) or _concerns_other(error, temporary):
             raise
         raise OutputError(
             f"{path}: cannot be written ({_reason(error)}); free some space or choose another place"
@@ -153,6 +153,11 @@ def _discard(temporary: Path) -> None:
         for left in temporary.parent.iterdir():
             if left.name.startswith(temporary.stem):
                 left.unlink(missing_ok=True)
+
+
+def _concerns_other(error: OSError, temporary: Path) -> bool:
+    """Return whether an error names a file, and not the one that is staged."""
+    return error.filename is not None and temporary.stem not in str(error.filename)
 
 
 def _beside(path: Path, suffix: str) -> Path:

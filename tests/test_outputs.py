@@ -163,6 +163,12 @@ def test_a_full_disk_is_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    """What went wrong with another file is not blamed on the result."""
+    with pytest.raises(FileNotFoundError, match="model.onnx"), staged(tmp_path / "out.gpkg"):
+        (tmp_path / "model.onnx").read_bytes()
+
+
 def test_a_result_never_written_is_an_error(tmp_path):
     """A block that ends without its file does not pass for a result."""
     missing = pytest.raises(OutputError, match=r"cannot be written \(no such file")
