@@ -165,7 +165,7 @@ def test_a_full_disk_is_one_line(tmp_path):
 
 def test_an_error_of_another_file_keeps_its_name(tmp_path):
     """What went wrong with another file is not blamed on the result."""
-    with pytest.raises(FileNotFoundError, match="model.onnx"), staged(tmp_path / "out.gpkg"):
+    with pytest.raises(FileNotFoundError, match=r"model\.onnx"), staged(tmp_path / "out.gpkg"):
         (tmp_path / "model.onnx").read_bytes()
 
 
