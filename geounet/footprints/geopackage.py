@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import warnings
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -121,8 +121,9 @@ def _write_chunk(path: Path, layer: Layer, chunk: gpd.GeoDataFrame, *, append: b
             "SPATIAL_INDEX": "YES",
         },
     }
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)  # we know
+    with warnings.catch_warnings() if chunk.crs is None else nullcontext():
+        if chunk.crs is None:  # we know; else the filters, which all threads share, stay alone
+            warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         pyogrio.write_dataframe(
             chunk,
             path,
