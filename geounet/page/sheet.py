@@ -1,0 +1,88 @@
+"""Write the page: template, style and script from their files, the result's parts in between."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from hashlib import sha256
+from importlib import resources
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geounet.page.charts import LEVELS, area_bars, confidence_bars, draw
+from geounet.page.parts import Parts
+from geounet.page.shapes import UNIT, read_shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from geounet.preview import Preview
+    from geounet.raster import RasterInfo
+
+_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+"""What could end a script element, as JSON may also write it."""
+
+
+def write_page(  # noqa: PLR0913 - what a page shows has as many sources
+    path: Path,
+    *,
+    preview: Preview,
+    info: RasterInfo,
+    footprints: Path,
+    layer: str,
+    facts: Mapping[str, Any],
+    summary: Mapping[str, Any],
+) -> None:
+    """Write one HTML file that needs no network; the same result gives the same bytes.
+
+    Args:
+        path: `.html` to write; hand in a staged path.
+        preview: picture of the raster.
+        info: of the raster the picture was made of.
+        footprints: the vector file.
+        layer: its layer.
+        facts: provenance as the outputs store it: `software`, `input`, `model` (the card),
+            `options`, and anything else.
+        summary: what was done, as `Result.as_dict` says it; every entry may be missing.
+    """
+    shapes = read_shapes(footprints, layer, info)
+    parts = Parts(info, shapes, facts, summary, float(np.mean(preview.valid)))
+    script, style, template = (_file(f"page.{kind}") for kind in ("js", "css", "html"))
+    text = Template(template).substitute(
+        parts.html(),
+        style=style,
+        script=script,
+        script_hash="sha256-" + b64encode(sha256(script.encode()).digest()).decode(),
+        image=_uri("image/jpeg", preview.jpeg()),
+        area_chart=draw(area_bars(shapes.area, parts.unit)),
+        confidence_chart=draw(confidence_bars(shapes.confidence)),
+        data=json.dumps(_data(preview, parts), allow_nan=False).translate(_HTML),
+    )
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _data(preview: Preview, parts: Parts) -> dict[str, Any]:
+    """What the script needs: sizes in pixels of the raster, packed outlines."""
+    info = parts.info
+    return parts.shapes.packed() | {
+        "width": info.width,
+        "height": info.height,
+        "scale": preview.scale,
+        "unit": UNIT,
+        "unitName": parts.unit,
+        "gsd": info.gsd,
+        "transform": list(info.transform)[:6],
+        "levels": [round(1000 * level) for level in LEVELS],
+        "mask": _uri("image/png", preview.mask_png()),
+    }
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{b64encode(data).decode('ascii')}"
+
+
+def _file(name: str) -> str:
+    return resources.files("geounet.page").joinpath(name).read_text(encoding="utf-8")
