@@ -60,7 +60,8 @@
 
   const scene = $("scene"), mask = new Image();
   mask.src = data.mask;
-  Promise.all([scene.decode(), mask.decode()]).then(() => {
+  const loaded = (image) => image.complete || new Promise((done) => image.addEventListener("load", done, { once: true }));
+  Promise.all([loaded(scene), loaded(mask)]).then(() => {
     const sheet = document.createElement("canvas");
     sheet.width = scene.naturalWidth;
     sheet.height = scene.naturalHeight;
