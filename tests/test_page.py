@@ -267,8 +267,8 @@ def test_marked_ones_are_listed_least_sure_first(tmp_path):
     """The table lists what is marked for review, and each row leads to its outline."""
     path = table(tmp_path / "t.gpkg", SQUARES, review=[1, 0, 1])
     text = page(tmp_path, path)
-    rows = re.findall(r'<tr data-at="(\d)">.*?#(\d)</td><td>([^<]+)</td>', text)
-    assert rows == [("2", "3", "55.0 %"), ("0", "1", "95.0 %")]
+    rows = re.findall(r'<tr data-at="(\d)">.*?#(\d)</td><td>([^<]+)</td>.*?<td>(\D+)</td>', text)
+    assert rows == [("2", "3", "55.0 %", "unsure"), ("0", "1", "95.0 %", "odd shape")]
     assert "2 of 3 are marked for review" in text
 
 

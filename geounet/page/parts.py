@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geounet.footprints.table import UNSURE
 from geounet.page import words
 from geounet.page.charts import LEVELS, level_of
 
@@ -164,8 +165,16 @@ class Parts:
         return (
             f'<tr data-at="{at}"><td><i class="{colour}"></i>#{shapes.id[row]}</td>'
             f"<td>{words.percent(sure)}</td><td>{words.number(float(shapes.area[row]))}</td>"
-            f"<td>{'at an edge' if shapes.touches_edge[row] else ''}</td></tr>"
+            f"<td>{self._why(row)}</td></tr>"
         )
+
+    def _why(self, row: int) -> str:
+        """What makes a footprint one to look at."""
+        if not self.shapes.review[row]:
+            return ""
+        if self.shapes.touches_edge[row]:
+            return "at an edge"
+        return "unsure" if self.shapes.confidence[row] < UNSURE else "odd shape"
 
     def _drawn_words(self) -> str:
         shapes = self.shapes
