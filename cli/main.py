@@ -8,7 +8,7 @@ import sys
 import traceback
 import warnings
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -121,8 +121,14 @@ def _last_resort(kind: type[BaseException], error: BaseException, _: TracebackTy
 
 
 def _show_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
 ) -> None:
+    del file, line
     where = "" if issubclass(category, GeounetWarning) else f" ({filename}:{lineno})"
     click.echo(f"geounet: warning: {message}{where}", err=True)
 

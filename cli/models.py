@@ -87,7 +87,7 @@ def _tell(values: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"{key}: {_words(value, '  ')}")
 
 
-def _words(value: Any, indent: str) -> str:  # noqa: ANN401
+def _words(value: Any, indent: str) -> str:
     if isinstance(value, dict):
         lines = [f"\n{indent}{key}: {_words(each, indent + '  ')}" for key, each in value.items()]
         return "".join(lines)

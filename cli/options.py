@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 
-class Auto(click.ParamType):
+class Auto(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """An integer, or the word `auto`."""
 
     name = "INTEGER|auto"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ANN401
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Return the integer or the word."""
         if value == "auto" or isinstance(value, int):
             return value
@@ -22,16 +22,18 @@ class Auto(click.ParamType):
             self.fail(f"{value!r} is neither a whole number nor 'auto'", param, ctx)
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Numbers separated by commas, or one of some words."""
 
-    def __init__(self, kind: type, *, count: int | None = None, words: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, kind: type, *, count: int | None = None, words: tuple[str, ...] = ()
+    ) -> None:
         """Expect `count` numbers of one kind, any count when None."""
         self._kind, self._count, self._words = kind, count, words
         shape = ",".join(["N"] * (count or 3)) if count else "N,…"
         self.name = "|".join([*words, shape])
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ANN401
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Return a tuple, or the word."""
         if not isinstance(value, str) or value in self._words:
             return value

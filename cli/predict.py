@@ -14,38 +14,91 @@ from .progress import Bar
 
 @click.command("predict", short_help="Building footprints from rasters: the main job.")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path),
-              help="GeoPackage to write; a folder for several inputs.")
-@click.option("-m", "--model", default="buildings", show_default=True,
-              help="Bundled name or path of a .safetensors file.")
-@click.option("--probability", type=click.Path(path_type=Path),
-              help="Also write the probability raster (COG).")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="GeoPackage to write; a folder for several inputs.",
+)
+@click.option(
+    "-m",
+    "--model",
+    default="buildings",
+    show_default=True,
+    help="Bundled name or path of a .safetensors file.",
+)
+@click.option(
+    "--probability",
+    type=click.Path(path_type=Path),
+    help="Also write the probability raster (COG).",
+)
 @click.option("--mask", type=click.Path(path_type=Path), help="Also write the class raster (COG).")
-@click.option("--report", type=click.Path(path_type=Path),
-              help="Also write one self-contained page to look at (.html).")
-@click.option("--tile", type=AUTO, default="auto", show_default=True,
-              help="Edge of the network's input, halo included, pixels.")
-@click.option("--halo", type=AUTO, default="auto", show_default=True,
-              help="Context on each side that is read but not kept, pixels.")
-@click.option("--blend", type=click.Choice(["crop", "hann", "gaussian", "average"]),
-              help="How tiles are joined.  [crop when the halo covers the receptive field, else hann]")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Also write one self-contained page to look at (.html).",
+)
+@click.option(
+    "--tile",
+    type=AUTO,
+    default="auto",
+    show_default=True,
+    help="Edge of the network's input, halo included, pixels.",
+)
+@click.option(
+    "--halo",
+    type=AUTO,
+    default="auto",
+    show_default=True,
+    help="Context on each side that is read but not kept, pixels.",
+)
+@click.option(
+    "--blend",
+    type=click.Choice(["crop", "hann", "gaussian", "average"]),
+    help="How tiles are joined.  [crop when the halo covers the receptive field, else hann]",
+)
 @click.option("--threshold", type=float, help="Probability of a building.  [the model's own]")
-@click.option("--min-area", type=float,
-              help="Smaller footprints are dropped, m².  [the model's own]")
-@click.option("--min-pixels", type=click.IntRange(0),
-              help="The same in pixels, for rasters without a CRS.")
-@click.option("--outline", type=click.Choice(["pixel"]), default="pixel", show_default=True,
-              help="Exact pixel edges.")
+@click.option(
+    "--min-area", type=float, help="Smaller footprints are dropped, m².  [the model's own]"
+)
+@click.option(
+    "--min-pixels", type=click.IntRange(0), help="The same in pixels, for rasters without a CRS."
+)
+@click.option(
+    "--outline",
+    type=click.Choice(["pixel"]),
+    default="pixel",
+    show_default=True,
+    help="Exact pixel edges.",
+)
 @click.option("--bands", type=BANDS, help="Bands in the model's order, 1-based.")
-@click.option("--scale", type=SCALE, default="auto", show_default=True,
-              help="Raw values that are black and white.")
-@click.option("--gsd", type=GSD, default="model", show_default=True,
-              help="Ground sample distance to infer at, metres.")
+@click.option(
+    "--scale",
+    type=SCALE,
+    default="auto",
+    show_default=True,
+    help="Raw values that are black and white.",
+)
+@click.option(
+    "--gsd",
+    type=GSD,
+    default="model",
+    show_default=True,
+    help="Ground sample distance to infer at, metres.",
+)
 @click.option("--crs", help="CRS of the output.  [the raster's]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
-              show_default=True, help="Numbers the network computes with.")
-@click.option("--batch-size", type=AUTO, default="auto", show_default=True, help="Tiles in a batch.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    default="auto",
+    show_default=True,
+    help="Numbers the network computes with.",
+)
+@click.option(
+    "--batch-size", type=AUTO, default="auto", show_default=True, help="Tiles in a batch."
+)
 @click.option("--threads", type=click.IntRange(1), help="Threads of the network on a CPU.")
 @click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
 @click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
@@ -76,7 +129,7 @@ def command(inputs: tuple[str, ...], out: Path, *, as_json: bool, quiet: bool, *
             click.echo(_line(result), err=True)
 
 
-def _options(rest: dict[str, Any]) -> Any:  # noqa: ANN401
+def _options(rest: dict[str, Any]) -> Any:
     from geounet.plan import PlanOptions
     from geounet.predict import PredictOptions
 
@@ -101,9 +154,9 @@ def _summary(results: list[Any]) -> dict[str, Any]:
     return whole
 
 
-def _line(result: Any) -> str:  # noqa: ANN401
+def _line(result: Any) -> str:
     return (
         f"geounet: {result.polygons:,} footprints in {result.seconds['total']:.0f} s "
-        f"({result.mpix_per_s:.2f} Mpx/s on {result.device}, {result.precision}, tile {result.tile}, "
-        f"halo {result.halo}), peak memory {result.peak_memory_bytes / 1e9:.1f} GB"
+        f"({result.mpix_per_s:.2f} Mpx/s on {result.device}, {result.precision}, "
+        f"tile {result.tile}, halo {result.halo}), peak memory {result.peak_memory_bytes / 1e9:.1f} GB"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import Any, Self
 
 from tqdm import tqdm
 
@@ -29,7 +29,7 @@ class Bar:
         elif time.monotonic() - self._said >= LINE_EVERY:
             self._write(done, total, note)
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> Self:
         """Return the bar itself."""
         return self
 

@@ -9,9 +9,20 @@ import click
 
 @click.command("sample", short_help="Write the sample scenes with their truth.")
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
-@click.option("--size", type=click.IntRange(256, 8192), default=2048, show_default=True,
-              help="Edge of the town in pixels of 0.3 m.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, another town.")
+@click.option(
+    "--size",
+    type=click.IntRange(256, 8192),
+    default=2048,
+    show_default=True,
+    help="Edge of the town in pixels of 0.3 m.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Another seed, another town.",
+)
 def command(folder: Path, *, size: int, seed: int) -> None:
     """Write an aerial town, the same town before and after a storm, and their true buildings.
 

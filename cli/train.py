@@ -13,13 +13,27 @@ from .progress import Bar
 
 @click.command("train", short_help="Train a network on labelled imagery.")
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Model to write (.safetensors).")
-@click.option("--manifest", type=click.Path(path_type=Path), help="Sets and splits.  [DATASET/dataset.toml]")
-@click.option("--recipe", "recipe_name", default="buildings", show_default=True, help="Network and schedule.")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Model to write (.safetensors).",
+)
+@click.option(
+    "--manifest", type=click.Path(path_type=Path), help="Sets and splits.  [DATASET/dataset.toml]"
+)
+@click.option(
+    "--recipe", "recipe_name", default="buildings", show_default=True, help="Network and schedule."
+)
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps.  [the recipe's]")
-@click.option("--leave-out", multiple=True, metavar="PLACE", help="Do not train on this set; repeatable.")
+@click.option(
+    "--leave-out", multiple=True, metavar="PLACE", help="Do not train on this set; repeatable."
+)
 @click.option("--name", help="Name on the model's card.  [the file's]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights and chips.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights and chips."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(1), help="Threads on a CPU.")
 @click.option("-f", "--overwrite", is_flag=True, help="Replace a model that exists.")

@@ -13,13 +13,25 @@ from .progress import Bar
 
 @click.command("vectorize", short_help="Footprints from a mask or probability raster.")
 @click.argument("raster")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="GeoPackage to write.")
-@click.option("--threshold", type=float, default=0.5, show_default=True,
-              help="Probability of a building; means nothing for a mask.")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="GeoPackage to write."
+)
+@click.option(
+    "--threshold",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Probability of a building; means nothing for a mask.",
+)
 @click.option("--min-area", type=float, help="Smaller footprints are dropped, m².")
 @click.option("--min-pixels", type=click.IntRange(0), help="The same in pixels.")
-@click.option("--outline", type=click.Choice(["pixel"]), default="pixel", show_default=True,
-              help="Exact pixel edges.")
+@click.option(
+    "--outline",
+    type=click.Choice(["pixel"]),
+    default="pixel",
+    show_default=True,
+    help="Exact pixel edges.",
+)
 @click.option("--crs", help="CRS of the output.  [the raster's]")
 @click.option("-f", "--overwrite", is_flag=True, help="Replace an output that exists.")
 @click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")

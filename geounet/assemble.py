@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,15 @@ from geounet.footprints.spool import Spool
 from geounet.footprints.table import STATUSES, TableOptions, write_gpkg
 from geounet.footprints.trace import Tracer
 from geounet.outputs import check_target, staged
-from geounet.plan import Plan
 from geounet.quantise import classify
-from geounet.raster import RasterInfo
-from geounet.walk import Segment, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from geounet.plan import Plan
+    from geounet.raster import RasterInfo
+    from geounet.walk import Segment, Tally
 
 VECTOR_SUFFIXES = (".gpkg",)
 RASTER_SUFFIXES = (".tif", ".tiff")
@@ -108,9 +112,14 @@ class Assembly:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *error: Any) -> bool | None:  # noqa: ANN401
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
         """Let the outputs appear, or leave nothing after an error."""
-        return self._stack.__exit__(*error)
+        return self._stack.__exit__(kind, error, trace)
 
     def add(self, strip: Sequence[Segment]) -> None:
         """Take the next strip: trace it, write its rows.

@@ -6,6 +6,7 @@ GeounetError
 ├── ModelError        a model file, card or network cannot be used
 ├── OptionError       two options, or an option and the input, contradict (also a ValueError)
 ├── OutputError       a result cannot be written where it was asked for (also an OSError)
+│   └── TargetError   found out before the work began
 ├── TrainingError     a dataset or a recipe cannot be trained on
 └── DeviceMemoryError the batch does not fit the device, a smaller one may
 GeounetWarning        the result stands, but the user should know
@@ -47,6 +48,12 @@ class OptionError(GeounetError, ValueError):
 
 class OutputError(GeounetError, OSError):
     """A result cannot be written at the path asked for."""
+
+
+class TargetError(OutputError):
+    """The path asked for exists, is the input, or cannot be written to; nothing was begun."""
+
+    exit_code = 2
 
 
 class TrainingError(GeounetError):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geounet.errors import RasterError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".png", ".jpg", ".jpeg", ".webp", ".jp2", ".img")
 

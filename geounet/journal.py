@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geounet.footprints.corners import CellTrace
-from geounet.grid import TileGrid
 from geounet.walk import Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from geounet.grid import TileGrid
 
 Strip = list[Segment]
 

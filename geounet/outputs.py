@@ -8,7 +8,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from geounet.errors import GeounetError, OptionError, OutputError
+from geounet.errors import GeounetError, OptionError, OutputError, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ def check_target(
 
     Raises:
         OptionError: the suffix is unknown, or the output is an input.
-        OutputError: the output exists, is a folder, or its folder is missing or read-only.
+        TargetError: the output exists, is a folder, or its folder is missing or read-only.
     """
     target, known = Path(path), tuple(suffixes)
     if target.suffix.lower() not in known:
@@ -51,14 +51,14 @@ def check_target(
         raise OptionError(f"{path}: unknown kind of output ({got}, expected {', '.join(known)})")
     try:
         if target.is_dir():
-            raise OutputError(f"{path}: is a folder, expected a file name; add one")
+            raise TargetError(f"{path}: is a folder, expected a file name; add one")
         _check_folder(target)
         if target.exists():
             _check_existing(target, inputs, overwrite=overwrite)
     except OSError as error:
         if isinstance(error, GeounetError):
             raise
-        raise OutputError(f"{path}: {_reason(error)}; choose another output") from error
+        raise TargetError(f"{path}: {_reason(error)}; choose another output") from error
 
 
 @contextmanager
@@ -106,11 +106,11 @@ def sync(path: Path) -> None:
 def _check_folder(target: Path) -> None:
     folder = target.parent
     if not folder.exists():
-        raise OutputError(f"{target}: its folder does not exist; run: mkdir -p {folder}")
+        raise TargetError(f"{target}: its folder does not exist; run: mkdir -p {folder}")
     if not folder.is_dir():
-        raise OutputError(f"{target}: {folder} is a file, expected a folder; choose another output")
+        raise TargetError(f"{target}: {folder} is a file, expected a folder; choose another output")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"{target}: its folder is not writable; choose another or run: chmod u+w")
+        raise TargetError(f"{target}: its folder is not writable; choose another or run: chmod u+w")
 
 
 def _check_existing(target: Path, inputs: Iterable[str | Path], *, overwrite: bool) -> None:
@@ -118,15 +118,15 @@ def _check_existing(target: Path, inputs: Iterable[str | Path], *, overwrite: bo
         if os.path.exists(source) and target.samefile(source):  # noqa: PTH110 - a URL is no Path
             raise OptionError(f"{target}: is the input {source}; choose another output")
     if not overwrite:
-        raise OutputError(f"{target}: exists already; pass --overwrite to replace it")
+        raise TargetError(f"{target}: exists already; pass --overwrite to replace it")
     if not target.is_file():
-        raise OutputError(f"{target}: is no regular file; choose another output")
+        raise TargetError(f"{target}: is no regular file; choose another output")
     if not os.access(target, os.W_OK):
-        raise OutputError(f"{target}: is write-protected; choose another output or run: chmod u+w")
+        raise TargetError(f"{target}: is write-protected; choose another output or run: chmod u+w")
     for suffix in DATABASE_SIDES:
         side = _beside(target, suffix)
         if suffix != "-shm" and side.exists() and side.stat().st_size:
-            raise OutputError(f"{target}: is open in another program ({side.name}); close it there")
+            raise TargetError(f"{target}: is open in another program ({side.name}); close it there")
 
 
 def _commit(temporary: Path, target: Path) -> None:

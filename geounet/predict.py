@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geounet import __version__
 from geounet.assemble import VECTOR_SUFFIXES, Assembly, Targets, make_folder
-from geounet.backends import Model
 from geounet.errors import GeounetWarning, OptionError
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
 from geounet.model import Segmenter, load_model
 from geounet.plan import Plan, PlanOptions, check_fit, make_plan, target_gsd
 from geounet.raster import RasterInfo, Reader, open_raster
-from geounet.sources import identity
 from geounet.resample import Resampled
+from geounet.sources import identity
 from geounet.walk import Segment, Tally, Walk
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from rasterio.windows import Window
+
+    from geounet.backends import Model
 
 Progress = Callable[[int, int], None]
 
@@ -172,7 +173,9 @@ def predict(
 
 
 def stream(
-    raster: str | Path, model: str | Path | Model = "buildings", options: PredictOptions | None = None
+    raster: str | Path,
+    model: str | Path | Model = "buildings",
+    options: PredictOptions | None = None,
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Yield finished parts of the probability as soon as they are there; nothing is written.
 
@@ -220,7 +223,9 @@ def targets_of(
     stems = [Path(raster).stem for raster in rasters]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
-        raise OptionError(f"several inputs are called {twice[0]}; predict them into folders of their own")
+        raise OptionError(
+            f"several inputs are called {twice[0]}; predict them into folders of their own"
+        )
     jobs = [
         (raster, out / f"{stem}{VECTOR_SUFFIXES[0]}", _in_folders(options, stem))
         for raster, stem in zip(rasters, stems, strict=True)

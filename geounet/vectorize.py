@@ -102,9 +102,7 @@ def vectorize(
 def _plan(info: RasterInfo, options: VectorizeOptions) -> Plan:
     rows = options.strip or min(max(STRIP_PIXELS // info.width, 1), STRIP)
     grid = TileGrid.cover(info.shape, tile=rows, halo=0, band_width=info.width)
-    return Plan(
-        grid=grid, blend="crop", level=level(options.threshold), classes=1, batch_size=1
-    )
+    return Plan(grid=grid, blend="crop", level=level(options.threshold), classes=1, batch_size=1)
 
 
 def _segments(reader: Reader, plan: Plan) -> Iterator[Segment]:

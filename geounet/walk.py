@@ -11,8 +11,8 @@ import numpy as np
 
 from geounet.blend import Blender, weights_of
 from geounet.footprints.corners import CellTrace, trace_cell
-from geounet.infer import Batcher
 from geounet.footprints.table import STATUSES, coverage_labels
+from geounet.infer import Batcher
 from geounet.quantise import NODATA, classify
 from geounet.rows import RowSource
 

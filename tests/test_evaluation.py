@@ -37,7 +37,9 @@ def test_a_pair_below_the_threshold_does_not_count():
     assert match([box(0, 0, 1, 4.9)], [box(0, 0, 1, 10)]).true_positives == 0
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [([], []), ([box(0, 0, 1, 1)], []), ([], [box(0, 0, 1, 1)])])
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [([], []), ([box(0, 0, 1, 1)], []), ([], [box(0, 0, 1, 1)])]
+)
 def test_nothing_found_or_nothing_there_is_zero(ours, theirs):
     """Empty sides give zeros, not errors."""
     score = match(np.array(ours, object), np.array(theirs, object))

@@ -70,7 +70,9 @@ def _reader(bands=3, dtype=np.uint8, step=0.3):
 
 def test_bands_the_model_does_not_know_are_refused():
     """The message prints the option that cures it."""
-    with pytest.raises(RasterError, match=r"has 4 bands.*expects 3 \(red, green, blue\).*--bands 1,2,3"):
+    with pytest.raises(
+        RasterError, match=r"has 4 bands.*expects 3 \(red, green, blue\).*--bands 1,2,3"
+    ):
         check_fit(_reader(4), CARD, scaled=False)
 
 
@@ -94,7 +96,7 @@ def test_the_gsd_is_the_models_when_it_differs_by_a_tenth(step, gsd, expected):
 
 def test_a_raster_far_too_coarse_is_refused():
     """Ten-metre pixels are not blown up to 0.3 m unasked."""
-    with pytest.raises(RasterError, match="too coarse.*--gsd native"):
+    with pytest.raises(RasterError, match=r"too coarse.*--gsd native"):
         target_gsd(_reader(step=10).info, CARD, "model")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def golden_output(segmenter: Segmenter, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the quantised output `(classes, h, w)` for raw pixels `(bands, h, w)`, fp32 on a CPU."""
+    """Return the quantised output `(classes, h, w)` of `(bands, h, w)`, in fp32 on a CPU."""
     step = TorchStep(segmenter, device="cpu", precision="fp32")
     valid = np.ones((1, *pixels.shape[1:]), bool)
     return quantise(step(pixels[None], valid)["probability"][0])

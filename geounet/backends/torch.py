@@ -30,7 +30,11 @@ class TorchStep:
     backend = "torch"
 
     def __init__(
-        self, segmenter: Segmenter, *, device: str = "auto", precision: str = "auto",
+        self,
+        segmenter: Segmenter,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
         threads: int | None = None,
     ) -> None:
         """Move the network to the device.

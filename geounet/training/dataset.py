@@ -38,7 +38,7 @@ from geounet.raster import RasterReader, open_raster
 from geounet.scenes import town
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray

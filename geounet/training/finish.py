@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geounet.backends.golden import golden_output
 from geounet.errors import TrainingError
 from geounet.evaluation.pixels import iou
 from geounet.model import Segmenter, save_model
 from geounet.outputs import staged
-from geounet.training.dataset import Sheet
 from geounet.training.fit import FitOptions, fit
-from geounet.training.recipes import Recipe
 from geounet.training.score import probability
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from geounet.training.dataset import Sheet
+    from geounet.training.recipes import Recipe
 
 THRESHOLDS = tuple(round(0.3 + 0.02 * step, 2) for step in range(21))
 GOLDEN_EDGE = 128

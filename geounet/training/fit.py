@@ -91,6 +91,7 @@ def fit(
             run.step(*batch)
             if step % LOG_EVERY == 0:
                 rows.writerow([step, round(run.seconds), f"{run.loss():.4f}", "", ""])
+                file.flush()
                 progress(step, recipe.steps, f"loss {run.loss():.3f}")
             if step % options.validate_every == 0 or step == recipe.steps:
                 segmenter = run.segmenter(step)
@@ -98,7 +99,6 @@ def fit(
                 for place, iou in score_sheets(segmenter, validation).items():
                     rows.writerow([step, round(run.seconds), "", place, f"{iou:.4f}"])
                     log.info("step %d: %s IoU %.3f", step, place, iou)
-                file.flush()
     return run.segmenter(recipe.steps)
 
 
@@ -130,7 +130,7 @@ class _Run:
 
     def loss(self) -> float:
         """Mean loss of the last steps; refuses to go on with one that is not finite."""
-        mean = float(torch.stack(self.losses[-LOG_EVERY:]).mean())
+        mean = float(torch.stack(self.losses).mean())
         if mean != mean:  # noqa: PLR0124
             raise TrainingError("the loss is no longer finite; try a smaller learning rate")
         return mean
@@ -147,7 +147,7 @@ class _Run:
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.schedule.step()
-        self.losses.append(loss.detach())
+        self.losses = [*self.losses[1 - LOG_EVERY :], loss.detach()]
         self.steps += 1
         self._update_average()
 

@@ -1,0 +1,51 @@
+# Every target works on a machine that has Python 3.11 or later, git and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+DEMO = demo
+SOURCES = geounet cli tests benchmarks
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test check format bench docs clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(BIN)/.ready-dev: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(BIN)/.ready  ## set up, draw a sample town, predict it, write a report to look at
+	$(BIN)/geounet sample $(DEMO) --size 1536 --seed 20 
+	$(BIN)/geounet predict $(DEMO)/town.tif --out $(DEMO)/buildings.gpkg --overwrite \
+		--probability $(DEMO)/probability.tif --report $(DEMO)/report.html
+	@echo "Open $(DEMO)/report.html in a browser, or $(DEMO)/buildings.gpkg in QGIS."
+
+test: $(BIN)/.ready-dev  ## set up, then linters, types and the whole default test suite
+	$(MAKE) check
+	$(BIN)/python -m pytest -n 2 -q
+
+check: $(BIN)/.ready-dev  ## linters and types alone
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(BIN)/.ready-dev  ## put every file into shape
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: $(BIN)/.ready-dev  ## measure tracing and memory (minutes)
+	$(BIN)/python benchmarks/tracing.py --size 6000
+	$(BIN)/python benchmarks/memory.py --size 8000
+
+docs: $(BIN)/.ready-dev  ## check that the documents match the code
+	$(BIN)/python -m pytest -q tests/test_docs.py
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info

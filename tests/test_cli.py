@@ -1,0 +1,271 @@
+"""Rules of the command line: exit codes, one-line errors, what lands on stdout and stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+import torch
+from affine import Affine
+from geounet.cli.main import COMMANDS, main
+
+from geounet.model import ModelCard, Segmenter, save_model
+from geounet.networks.registry import build
+
+GEOUNET = Path(sys.executable).with_name("geounet")
+TREE = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A point-wise model on disk: bright pixels are buildings."""
+    network = build("pointwise", {})
+    torch.nn.init.constant_(network.head.weight, 4.0)
+    torch.nn.init.constant_(network.head.bias, 0.0)
+    path = tmp_path / "bright.safetensors"
+    card = ModelCard(name="bright", network="pointwise", receptive_field=0)
+    save_model(path, Segmenter(card, network))
+    return path
+
+
+@pytest.fixture
+def scene(make_raster):
+    """A dark RGB scene with two bright houses."""
+    image = np.full((3, 90, 120), 40, np.uint8)
+    image[:, 10:40, 10:50] = 220
+    image[:, 60:80, 70:110] = 230
+    return make_raster(image, transform=Affine(0.3, 0, 5e5, 0, -0.3, 5e6), name="scene.tif")
+
+
+def said(capsys):
+    """The lines of stderr that begin with the program's name."""
+    captured = capsys.readouterr()
+    return captured.out, [line for line in captured.err.splitlines() if line.startswith("geounet:")]
+
+
+def test_predict_prints_what_it_wrote(scene, model, tmp_path, capsys):
+    """Stdout carries the paths, stderr the summary, the exit code is 0."""
+    out = tmp_path / "out.gpkg"
+    assert main(["predict", str(scene), "-o", str(out), "-m", str(model)]) == 0
+    stdout, lines = said(capsys)
+    assert stdout == f"{out}\n"
+    assert lines[0].startswith("geounet: 2 footprints in ")
+    assert len(geopandas.read_file(out, layer="buildings")) == 2
+
+
+def test_json_says_what_was_done(scene, model, tmp_path, capsys):
+    """One object with the keys of the contract."""
+    words = [
+        "predict",
+        str(scene),
+        "-o",
+        str(tmp_path / "o.gpkg"),
+        "-m",
+        str(model),
+        "--json",
+        "-q",
+    ]
+    assert main([*words, "--mask", str(tmp_path / "m.tif")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {
+        "out", "scenes", "failed", "pixels", "valid_pixels", "tiles", "tiles_skipped", "polygons",
+        "seconds", "mpix_per_s", "device", "precision", "backend", "tile", "halo",
+        "receptive_field", "peak_memory_bytes", "model",
+    }  # fmt: skip
+    assert {"total", "read", "infer", "blend", "trace", "write"} <= set(found["seconds"])
+    assert (found["scenes"], found["polygons"], found["model"]) == (1, 2, "bright")
+    assert found["pixels"] == found["valid_pixels"] == 90 * 120
+    assert found["out"] == [str(tmp_path / "o.gpkg"), str(tmp_path / "m.tif")]
+    assert found["peak_memory_bytes"] > 1e8
+
+
+def test_a_folder_of_rasters_becomes_a_folder_of_maps(scene, model, tmp_path, capsys):
+    """Hidden files are left alone, each raster gets its map."""
+    folder = tmp_path / "survey"
+    folder.mkdir()
+    for name in ("a.tif", "b.tif", "._a.tif"):
+        (folder / name).write_bytes(scene.read_bytes())
+    assert main(["predict", str(folder), "-o", str(tmp_path / "maps"), "-m", str(model)]) == 0
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["a.gpkg", "b.gpkg"]
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+BAD = [
+    (["{missing}", "-o", "{out}"], 2, r"missing\.tif"),
+    (["{empty}", "-o", "{out}"], 2, r"empty\.tif"),
+    (["{cut}", "-o", "{out}"], 2, r"cut\.tif"),
+    (["{text}", "-o", "{out}"], 2, r"text\.tif"),
+    (["{tmp}/void", "-o", "{out}"], 2, "no raster there"),
+    (["{scene}", "-o", "{existing}"], 2, "exists already; pass --overwrite"),
+    (["{scene}", "-o", "{scene}", "-f"], 2, "unknown kind of output|is the input"),
+    (["{scene}", "-o", "{out}", "--mask", "{scene}", "-f"], 2, "is the input"),
+    (
+        ["{scene}", "-o", "{out}", "--mask", "{out}.tif", "--probability", "{out}.tif"],
+        2,
+        "same path",
+    ),
+    (["{scene}", "-o", "{tmp}/no/such/out.gpkg"], 2, "folder does not exist"),
+    (["{scene}", "-o", "{tmp}/out.xyz"], 2, "unknown kind of output"),
+    (["{scene}", "-o", "{out}", "-m", "housez"], 2, "no model 'housez'"),
+    (["{scene}", "-o", "{out}", "-m", "{text}"], 2, "no model"),
+    (["{scene}", "-o", "{out}", "--tile", "0"], 2, "tile must be a positive multiple of 1, got 0"),
+    (["{scene}", "-o", "{out}", "--tile", "many"], 2, "neither a whole number nor 'auto'"),
+    (["{scene}", "-o", "{out}", "--threshold", "7"], 2, "threshold must lie"),
+    (["{scene}", "-o", "{out}", "--bands", "1,2"], 2, "has 2 bands.*expects 3"),
+    (["{scene}", "-o", "{out}", "--bands", "1,2,9"], 2, "has no band 9"),
+    (["{scene}", "-o", "{out}", "--scale", "9,1"], 2, "black below white"),
+    (["{scene}", "-o", "{out}", "--gsd", "-3"], 2, "above 0"),
+    (["{scene}", "-o", "{out}", "--crs", "EPSG:0"], 2, "EPSG:0"),
+    (["{scene}", "-o", "{out}", "--device", "cuda:77"], 2, "not available here"),
+    (["{deep}", "-o", "{out}"], 2, r"uint16.*--scale \d+"),
+    (["{scene}", "{deep}", "-o", "{out}"], 2, "2 inputs need a folder"),
+    (["{scene}"], 2, "Missing option"),
+    (["{scene}", "-o", "{out}", "--colour", "red"], 2, "No such option"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "message"), BAD)
+def test_bad_input_is_one_line(scene, model, make_raster, tmp_path, capsys, words, code, message):
+    """One line, the documented exit code, nothing left behind, the input untouched."""
+    import re  # noqa: PLC0415
+
+    places = {
+        "tmp": tmp_path,
+        "scene": scene,
+        "out": tmp_path / "out.gpkg",
+        "missing": tmp_path / "missing.tif",
+        "existing": tmp_path / "existing.gpkg",
+        "deep": make_raster(np.full((3, 9, 9), 900, np.uint16), name="deep.tif"),
+    }
+    for name, content in (("empty", b""), ("text", b"hello"), ("cut", scene.read_bytes()[:-9000])):
+        places[name] = tmp_path / f"{name}.tif"
+        places[name].write_bytes(content)
+    places["existing"].write_text("mine")
+    (tmp_path / "void").mkdir()
+    before = {path: path.stat() for path in tmp_path.iterdir()}
+    arguments = [word.format(**places) for word in words]
+    if "-m" not in arguments:
+        arguments += ["-m", str(model)]
+    assert main(["predict", *arguments]) == code
+    captured = capsys.readouterr()
+    lines = [line for line in captured.err.splitlines() if "warning" not in line]
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("geounet: error: ")
+    assert re.search(message, lines[0]), lines[0]
+    assert captured.out == ""
+    after = {path: path.stat() for path in tmp_path.iterdir()}
+    assert {p: (s.st_size, s.st_mtime_ns) for p, s in before.items() if p.is_file()} == {
+        p: (s.st_size, s.st_mtime_ns) for p, s in after.items() if p.is_file()
+    }
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused(scene, model, tmp_path, capsys):
+    """Before anything is computed."""
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    assert main(["predict", str(scene), "-o", str(folder / "o.gpkg"), "-m", str(model)]) == 2
+    assert "not writable" in capsys.readouterr().err
+
+
+def test_no_crs_is_one_warning_and_a_map_in_pixels(model, make_raster, tmp_path, capsys):
+    """A bare raster is predicted in its own coordinates."""
+    image = np.full((3, 50, 60), 30, np.uint8)
+    image[:, 5:20, 5:30] = 250
+    raster = make_raster(image, transform=None, crs=None)
+    out = tmp_path / "out.gpkg"
+    assert main(["predict", str(raster), "-o", str(out), "-m", str(model), "-q"]) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert len(warnings) == 1
+    table = geopandas.read_file(out, layer="buildings")
+    assert tuple(np.abs(table.total_bounds)) == (5, 5, 30, 20)
+
+
+def test_vectorize_prints_its_file(tmp_path, make_raster, capsys):
+    """A mask in, its outlines out."""
+    mask = np.zeros((40, 50), np.uint8)
+    mask[3:9, 4:20] = 255
+    out = tmp_path / "v.gpkg"
+    assert main(["vectorize", str(make_raster(mask)), "-o", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"out": [str(out)], "polygons": 1}
+
+
+def test_models_and_recipes_are_listed_and_shown(model, capsys):
+    """A card in words, and as JSON."""
+    assert main(["models", "list"]) == 0
+    assert "recipe  buildings" in capsys.readouterr().out
+    assert main(["models", "show", str(model), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "bright"
+    assert main(["models", "show", "nothing"]) == 2
+    assert main(["models", "show", str(model), "--check"]) == 2
+
+
+def test_sample_writes_five_files(tmp_path, capsys):
+    """The town, its truth, and the storm."""
+    assert main(["sample", str(tmp_path / "s"), "--size", "256", "--seed", "3"]) == 0
+    names = [Path(line).name for line in capsys.readouterr().out.splitlines()]
+    assert set(names) == {
+        "town.tif", "town_truth.gpkg", "storm_pre.tif", "storm_post.tif", "storm_truth.gpkg",
+    }  # fmt: skip
+
+
+def test_doctor_names_versions_and_device(capsys):
+    """Everything a bug report needs."""
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"python", "torch", "GDAL of rasterio", "device", "models"} <= set(found)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command, capsys):
+    """In plain words, with a line one can copy."""
+    assert main([command, "--help"]) == 0
+    assert f"Example: geounet {command}" in capsys.readouterr().out
+
+
+def test_help_lists_the_commands_at_once():
+    """The installed script answers in well under a second, importing neither torch nor GDAL."""
+    code = "import sys; from geounet.cli.main import main; main(['--help']); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for heavy in ("torch", "rasterio", "geopandas", "numpy"):
+        assert f"'{heavy}'" not in done.stdout
+    shown = subprocess.run([GEOUNET, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(command in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_is_clean(model, make_raster, tmp_path, number, code):
+    """Stopped in the middle: the documented code, one line, nothing but the input left."""
+    image = np.random.default_rng(0).integers(0, 255, (3, 1500, 1500), dtype=np.uint8)
+    raster = make_raster(image, transform=Affine(0.3, 0, 5e5, 0, -0.3, 5e6))
+    out = tmp_path / "maps"
+    out.mkdir()
+    words = ["predict", raster, "-o", out / "o.gpkg", "-m", model, "--tile", "16"]
+    running = subprocess.Popen([GEOUNET, *words], stderr=subprocess.PIPE, text=True)
+    for _ in range(600):
+        if any(out.iterdir()):
+            break
+        time.sleep(0.05)
+    time.sleep(0.3)
+    running.send_signal(number)
+    _, err = running.communicate(timeout=30)
+    assert running.returncode == code, err
+    assert err.strip().count("\n") == 0
+    assert list(out.iterdir()) == []
+
+
+def test_the_tree_is_clean_of_installed_names():
+    """The command line is installed as geounet.cli, no package called cli lands anywhere."""
+    code = "import geounet.cli.main as m; print(m.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/"
+    )
+    assert done.stdout.strip() == "geounet.cli.main"
