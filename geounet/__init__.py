@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,10 +51,21 @@ def __getattr__(name: str) -> object:
     if name not in _ROOMS:
         raise AttributeError(f"module 'geounet' has no attribute {name!r}")
     value: object = getattr(import_module(f"geounet.{_ROOMS[name]}"), name)
-    globals()[name] = value  # a room of the same name stood here until now
     return value
 
 
 def __dir__() -> list[str]:
     """Return the names of the face."""
     return [*__all__, "__version__"]
+
+
+class _Face(ModuleType):
+    """Keeps `geounet.predict` the function, though a room of that name is imported too."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Do not let the import system lay a room over a name of the face."""
+        if not (name in _ROOMS and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face

@@ -86,7 +86,7 @@ class Assembly:
             table: how footprints become rows.
             tally: whose clocks are used.
         """
-        self._info, self._plan, self._targets = info, plan, targets
+        self._info, self._plan, self.targets = info, plan, targets
         self._table, self._tally = table, tally
         self._stack = ExitStack()
         self._tracer = Tracer(info.shape, plan.classes)
@@ -101,11 +101,11 @@ class Assembly:
     def __enter__(self) -> Self:
         """Make the state folder, stage the outputs."""
         with ExitStack() as stack:
-            self._folder = Path(stack.enter_context(_state(self._targets.footprints)))
+            self._folder = Path(stack.enter_context(_state(self.targets.footprints)))
             self._spool = stack.enter_context(Spool(self._folder / "footprints"))
             self._coverage = stack.enter_context(Spool(self._folder / "coverage"))
             # the footprints are staged first, so that they appear last
-            self._staged = {p: stack.enter_context(staged(p)) for p in self._targets.paths}
+            self._staged = {p: stack.enter_context(staged(p)) for p in self.targets.paths}
             self._writers = ExitStack()
             stack.enter_context(self._writers)
             self._probability, self._mask = self._rasters()
@@ -120,6 +120,10 @@ class Assembly:
     ) -> bool | None:
         """Let the outputs appear, or leave nothing after an error."""
         return self._stack.__exit__(kind, error, trace)
+
+    def staged(self, path: Path) -> Path:
+        """Return where a target is written until everything is whole."""
+        return self._staged[path]
 
     def add(self, strip: Sequence[Segment]) -> None:
         """Take the next strip: trace it, write its rows.
@@ -147,13 +151,13 @@ class Assembly:
             self._coverage.append(self._coverage_tracer.finish())
         with self._tally.clock("write"):
             self._writers.close()
-            path = self._staged[self._targets.footprints]
+            path = self._staged[self.targets.footprints]
             return write_gpkg(
                 path, self._spool, self._info, self._table, facts, coverage=self._coverage
             )
 
     def _rasters(self) -> tuple[CogWriter | None, CogWriter | None]:
-        targets, enter = self._targets, self._writers.enter_context
+        targets, enter = self.targets, self._writers.enter_context
         probability = mask = None
         if targets.probability is not None:
             path = self._staged[targets.probability]

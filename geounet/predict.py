@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from geounet import __version__
 from geounet.assemble import VECTOR_SUFFIXES, Assembly, Targets, make_folder
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.windows import Window
 
-    from geounet.backends import Model
+    from geounet.backends import Model, Step
 
 Progress = Callable[[int, int], None]
 
@@ -152,24 +152,11 @@ def predict(
             for strip in strips(plan.grid, cells, assembly.folder):
                 assembly.add(strip)
             polygons = assembly.write(facts)
-    tally.seconds["total"] = time.perf_counter() - started
-    return Result(
-        out=targets.paths,
-        pixels=reader.info.height * reader.info.width,
-        valid_pixels=assembly.valid_pixels,
-        tiles=tally.tiles,
-        tiles_skipped=tally.skipped,
-        polygons=polygons,
-        seconds={stage: round(spent, 3) for stage, spent in tally.seconds.items()},
-        device=step.device,
-        precision=step.precision,
-        backend=step.backend,
-        tile=plan.grid.tile,
-        halo=plan.grid.halo,
-        receptive_field=model.card.receptive_field,
-        peak_memory_bytes=peak_memory(),
-        model=model.card.name,
-    )
+            tally.seconds["total"] = time.perf_counter() - started
+            result = _result(walk, targets, step, polygons, assembly.valid_pixels)
+            if targets.report is not None:
+                _write_report(assembly, reader, facts, result)
+    return result
 
 
 def stream(
@@ -257,6 +244,47 @@ def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterato
         yield reader if gsd is None else Resampled(reader, gsd)
 
 
+def _result(walk: Walk, targets: Targets, step: Step, polygons: int, valid_pixels: int) -> Result:
+    plan, tally, info = walk.plan, walk.tally, walk.reader.info
+    return Result(
+        out=targets.paths,
+        pixels=info.height * info.width,
+        valid_pixels=valid_pixels,
+        tiles=tally.tiles,
+        tiles_skipped=tally.skipped,
+        polygons=polygons,
+        seconds={stage: round(spent, 3) for stage, spent in tally.seconds.items()},
+        device=step.device,
+        precision=step.precision,
+        backend=step.backend,
+        tile=plan.grid.tile,
+        halo=plan.grid.halo,
+        receptive_field=step.card.receptive_field,
+        peak_memory_bytes=peak_memory(),
+        model=step.card.name,
+    )
+
+
+def _write_report(
+    assembly: Assembly, reader: Reader, facts: dict[str, Any], result: Result
+) -> None:
+    from geounet.page import write_page  # noqa: PLC0415
+    from geounet.preview import preview  # noqa: PLC0415
+
+    targets = assembly.targets
+    assert targets.report is not None
+    write_page(
+        assembly.staged(targets.report),
+        preview=preview(reader),
+        info=reader.info,
+        footprints=assembly.staged(targets.footprints),
+        layer=facts["model"]["layers"][0],
+        facts=facts,
+        summary=result.as_dict(),
+        reader=reader,
+    )
+
+
 def peak_memory() -> int:
     """Return the largest resident memory of this process so far, bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -280,10 +308,10 @@ def _model(options: PredictOptions) -> Model:
     return loaded.with_card(input_range=(low, high))
 
 
-def _step(model: Model, options: PredictOptions) -> Any:  # noqa: ANN401
+def _step(model: Model, options: PredictOptions) -> Step:
     """The model on its device; what is no Segmenter is a step already."""
     if not isinstance(model, Segmenter):
-        return model
+        return cast("Step", model)
     from geounet.backends.torch import TorchStep  # noqa: PLC0415
 
     return TorchStep(

@@ -40,6 +40,8 @@ class Preview:
     """`(height, width)`, True = at least half of the pixel has data."""
     scale: float
     """Pixels of the raster per pixel of the picture, at least 1."""
+    stretch: tuple[float, float] | None = None
+    """Raw values that are shown black and white; None = as they are."""
 
     def jpeg(self, quality: int = 80) -> bytes:
         """Return the picture as a JPEG; parts without data are filled with its mean colour."""
@@ -53,15 +55,18 @@ class Preview:
         return _encode(np.stack([np.zeros_like(alpha), alpha], axis=-1), "PNG", zlevel=9)
 
 
-def preview(reader: Reader, longest: int = 1600) -> Preview:
+def preview(
+    reader: Reader, longest: int = 1600, stretch: tuple[float, float] | None = None
+) -> Preview:
     """Return a picture of a raster, no edge longer than `longest`; memory does not grow with it.
 
     The first three bands are red, green and blue; of one or two the first is shown grey. Pixels
-    other than uint8 are stretched between the 2nd and the 98th percentile.
+    other than uint8 are stretched between the 2nd and the 98th percentile of the picture.
 
     Args:
         reader: of the raster; never read outside, each pixel once.
         longest: longest edge of the picture in pixels; a smaller raster keeps its size.
+        stretch: values to show black and white instead, such as those of another picture.
     """
     info = reader.info
     scale = max(1.0, max(info.shape) / longest)
@@ -77,13 +82,13 @@ def preview(reader: Reader, longest: int = 1600) -> Preview:
     )
     valid = weight * thin**2 >= whole / 2
     means = sums[:-1] / np.where(weight > 0, weight, 1)
-    pixels = means if info.dtype == np.uint8 else _stretched(means, valid)
-    shown = np.where(valid, np.clip(pixels + 0.5, 0, 255), 0).astype(np.uint8)
-    return Preview(
-        np.ascontiguousarray(np.broadcast_to(shown, (_RGB, *shape)).transpose(1, 2, 0)),
-        valid,
-        scale,
-    )
+    if stretch is None and info.dtype != np.uint8:
+        stretch = _percentiles(means, valid)
+    if stretch is not None:
+        means = (means - stretch[0]) * (255 / (stretch[1] - stretch[0]))
+    shown = np.where(valid, np.clip(means + 0.5, 0, 255), 0).astype(np.uint8)
+    pixels = np.broadcast_to(shown, (_RGB, *shape)).transpose(1, 2, 0)
+    return Preview(np.ascontiguousarray(pixels), valid, scale, stretch)
 
 
 def _windows(info: RasterInfo) -> Iterator[Window]:
@@ -138,12 +143,10 @@ def _covered(size: int, count: int, scale: float) -> NDArray[np.float64]:
     return np.diff(np.minimum(np.arange(count + 1) * scale, size))
 
 
-def _stretched(means: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return 0-255 between the 2nd and 98th percentile of all bands together."""
-    if not valid.any():
-        return means
-    low, high = np.percentile(means[:, valid], (2, 98))
-    return np.asarray((means - low) * (255 / (high - low if high > low else 1)))
+def _percentiles(means: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the 2nd and 98th percentile of all bands together."""
+    low, high = np.percentile(means[:, valid], (2, 98)) if valid.any() else (0, 1)
+    return float(low), float(high if high > low else low + 1)
 
 
 def _encode(pixels: NDArray[np.uint8], driver: str, **options: int) -> bytes:

@@ -16,10 +16,14 @@ from fakes import FakeReader
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS
+from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
+from geounet.gdal import quiet
 from geounet.model import ModelCard
 from geounet.page import write_page
 from geounet.page.charts import Bars, area_bars, confidence_bars, draw, level_of
+from geounet.page.closeups import close_ups
 from geounet.page.pack import pack
 from geounet.page.shapes import UNIT, read_shapes
 from geounet.page.words import area, definitions, number, percent, seconds
@@ -72,17 +76,18 @@ def table(path, shapes, crs=UTM33, transform=GRID, **columns):
     return path
 
 
-def page(folder, footprints, fake=None, facts=None, summary=None):
+def page(folder, footprints, fake=None, facts=None, summary=None, **more):
     """Return the text of a page."""
     fake, out = fake or reader(), folder / "page.html"
     write_page(
         out,
-        preview=preview(fake),
+        preview=preview(fake, longest=more.pop("longest", 1600)),
         info=fake.info,
         footprints=footprints,
         layer="buildings",
         facts=facts or {},
         summary=summary or {},
+        **more,
     )
     return out.read_text(encoding="utf-8")
 
@@ -282,6 +287,38 @@ def test_a_layer_of_a_plain_mask_has_no_confidence(tmp_path):
     )
     assert '<i class="none"></i>' in text
     assert "–<small></small></b><span>mean confidence" in text
+
+
+def test_a_coarse_scene_has_sharp_places(tmp_path):
+    """Where the scene is coarse, the first places of the list are shown pixel for pixel."""
+    fake = reader(size=400)
+    path = table(tmp_path / "t.gpkg", SQUARES, review=[0, 1, 0])
+    text = page(tmp_path, path, fake, longest=100, reader=fake)
+    [[left, top, width, height, picture]] = data_of(text)["closeUps"]
+    assert (left, top, width, height) == (12, 0, 96, 73)
+    with quiet(), MemoryFile(b64decode(picture.partition(",")[2])) as file, file.open() as image:
+        shown = image.read().astype(int)
+    true = fake.read(Window(left, top, width, height)).data
+    assert shown.shape == true.shape
+    grey = [np.tensordot((0.299, 0.587, 0.114), each, 1).ravel() for each in (shown, true)]
+    assert np.corrcoef(*grey)[0, 1] > 0.9
+    assert "In full detail: the first 1 of the list" in text
+    assert data_of(page(tmp_path, path, fake, longest=300, reader=fake))["closeUps"] == []
+
+
+def test_close_ups_share_the_scene_s_stretch():
+    """A close-up is as bright as the scene around it, and stays inside the raster."""
+    image = np.linspace(0, 60_000, 400 * 400).reshape(1, 400, 400).astype(np.uint16)
+    fake = FakeReader(image)
+    scene = preview(fake, longest=50)
+    shapes = np.array(
+        [shapely.box(-9, -9, 5, 5), shapely.box(0, 0, 400, 400), shapely.box(900, 0, 910, 9)]
+    )
+    corner, whole = close_ups(fake, scene, shapes)
+    assert corner.window == Window(0, 0, 46, 46)
+    assert corner.picture.pixels.max() < 30
+    assert whole.window == Window(0, 0, 400, 400)
+    assert whole.picture.stretch == scene.stretch
 
 
 def test_bars_count_everything():

@@ -26,6 +26,11 @@ class Step(Protocol):
     """Raw pixels in, named maps out; the only thing the walk knows of a model."""
 
     @property
+    def card(self) -> ModelCard:
+        """What the model expects and gives."""
+        ...
+
+    @property
     def device(self) -> str:
         """Where it runs."""
         ...

@@ -56,7 +56,7 @@ class TorchStep:
         self._dtype = PRECISIONS[self.precision]
         network: nn.Module = segmenter.network.eval()
         self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        card = segmenter.card
+        self.card = card = segmenter.card
         low, high = card.input_range
         # (x − low) / (high − low) − mean) / std as one multiplication and one addition
         gain = 1 / (np.asarray(card.std) * (high - low))

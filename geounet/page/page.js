@@ -74,6 +74,24 @@
     refresh();
   });
 
+  // sharp pictures of the places to look at first, cut to where there is data
+  const closeUps = [];
+  for (const [x, y, wide, tall, source] of data.closeUps || []) {
+    const image = new Image();
+    image.src = source;
+    Promise.all([loaded(image), loaded(mask)]).then(() => {
+      const sheet = document.createElement("canvas");
+      sheet.width = image.naturalWidth;
+      sheet.height = image.naturalHeight;
+      const brush = sheet.getContext("2d"), size = image.naturalWidth / wide;
+      brush.drawImage(image, 0, 0);
+      brush.globalCompositeOperation = "destination-in";
+      brush.drawImage(mask, -x * size, -y * size, mask.naturalWidth * data.scale * size, mask.naturalHeight * data.scale * size);
+      closeUps.push({ x, y, wide, tall, sheet });
+      refresh();
+    });
+  }
+
   function refresh() {
     if (waiting) return;
     waiting = true;
@@ -108,9 +126,10 @@
     pen.clearRect(0, 0, width, height);
     if (shown.image && picture) {
       const size = data.scale * view.k;
-      pen.imageSmoothingEnabled = size < 8;
+      pen.imageSmoothingEnabled = data.scale > 1 || size < 8;
       pen.imageSmoothingQuality = "high";
       pen.drawImage(picture, -view.x * view.k, -view.y * view.k, picture.width * size, picture.height * size);
+      if (size > 1) for (const part of closeUps) pen.drawImage(part.sheet, (part.x - view.x) * view.k, (part.y - view.y) * view.k, part.wide * view.k, part.tall * view.k);
     } else if (picture) {
       pen.fillStyle = "rgb(128 128 128 / .14)";
       pen.fillRect(-view.x * view.k, -view.y * view.k, data.width * view.k, data.height * view.k);

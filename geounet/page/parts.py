@@ -37,6 +37,10 @@ class Parts:
     """What was done."""
     share_valid: float
     """Share of the picture that has data, used when the summary does not count pixels."""
+    scale: float = 1.0
+    """Pixels of the raster per pixel of the picture."""
+    sharp: int = 0
+    """Places that are shown sharp besides."""
 
     @property
     def unit(self) -> str:
@@ -132,7 +136,7 @@ class Parts:
 
     def _first_words(self) -> str:
         marked = int(self.shapes.review.sum())
-        listed = len(self._looks)
+        listed = len(self.looks)
         if not len(self.shapes):
             return (
                 "Nothing was found. If there are buildings, check the order of the bands, the "
@@ -146,7 +150,7 @@ class Parts:
         return f"{marked:,} of {len(self.shapes):,} are marked for review{rest}."
 
     @property
-    def _looks(self) -> list[int]:
+    def looks(self) -> list[int]:
         """Rows of the table, all of them drawn."""
         drawn = set(self.shapes.drawn.tolist())
         return [row for row in self.shapes.first_looks[:_LOOKS].tolist() if row in drawn]
@@ -155,7 +159,7 @@ class Parts:
         if not len(self.shapes):
             return ""
         head = f"<tr><th>Footprint</th><th>Sure</th><th>{self.unit}</th><th></th></tr>"
-        body = "\n".join(self._row(row) for row in self._looks)
+        body = "\n".join(self._row(row) for row in self.looks)
         return f"<table><thead>{head}</thead><tbody>\n{body}\n</tbody></table>"
 
     def _row(self, row: int) -> str:
@@ -179,6 +183,10 @@ class Parts:
     def _drawn_words(self) -> str:
         shapes = self.shapes
         lines = ["Drag to move, turn the wheel to zoom, click a footprint for its figures."]
+        if self.scale > 1:
+            lines.append(f"A pixel of the scene stands for {self.scale:.3g} of the raster.")
+        if self.sharp:
+            lines.append(f"In full detail: the first {self.sharp} of the list.")
         if len(shapes.drawn) < len(shapes):
             lines.append(
                 f"{len(shapes.drawn):,} of {len(shapes):,} footprints are drawn: those marked for "

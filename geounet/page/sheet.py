@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from importlib import resources
 from string import Template
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geounet.page.charts import LEVELS, area_bars, confidence_bars, draw
+from geounet.page.closeups import close_ups
 from geounet.page.parts import Parts
 from geounet.page.shapes import UNIT, read_shapes
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from geounet.preview import Preview
-    from geounet.raster import RasterInfo
+    from geounet.raster import RasterInfo, Reader
 
 _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 """What could end a script element, as JSON may also write it."""
@@ -35,6 +37,7 @@ def write_page(  # noqa: PLR0913 - what a page shows has as many sources
     layer: str,
     facts: Mapping[str, Any],
     summary: Mapping[str, Any],
+    reader: Reader | None = None,
 ) -> None:
     """Write one HTML file that needs no network; the same result gives the same bytes.
 
@@ -47,9 +50,14 @@ def write_page(  # noqa: PLR0913 - what a page shows has as many sources
         facts: provenance as the outputs store it: `software`, `input`, `model` (the card),
             `options`, and anything else.
         summary: what was done, as `Result.as_dict` says it; every entry may be missing.
+        reader: of the same raster; with it, the places to look at first are shown sharp.
     """
     shapes = read_shapes(footprints, layer, info)
-    parts = Parts(info, shapes, facts, summary, float(np.mean(preview.valid)))
+    parts = Parts(info, shapes, facts, summary, float(np.mean(preview.valid)), preview.scale)
+    data = _data(preview, parts)
+    if reader is not None:
+        data["closeUps"] = _close_ups(reader, preview, parts)
+        parts = replace(parts, sharp=len(data["closeUps"]))
     script, style, template = (_file(f"page.{kind}") for kind in ("js", "css", "html"))
     text = Template(template).substitute(
         parts.html(),
@@ -59,7 +67,7 @@ def write_page(  # noqa: PLR0913 - what a page shows has as many sources
         image=_uri("image/jpeg", preview.jpeg()),
         area_chart=draw(area_bars(shapes.area, parts.unit)),
         confidence_chart=draw(confidence_bars(shapes.confidence)),
-        data=json.dumps(_data(preview, parts), allow_nan=False).translate(_HTML),
+        data=json.dumps(data, allow_nan=False).translate(_HTML),
     )
     path.write_text(text, encoding="utf-8", newline="\n")
 
@@ -78,6 +86,19 @@ def _data(preview: Preview, parts: Parts) -> dict[str, Any]:
         "levels": [round(1000 * level) for level in LEVELS],
         "mask": _uri("image/png", preview.mask_png()),
     }
+
+
+def _close_ups(reader: Reader, scene: Preview, parts: Parts) -> list[list[Any]]:
+    """Left, top, width, height in pixels of the raster, and the picture."""
+    shapes = parts.shapes
+    outlines = shapes.outlines[np.searchsorted(shapes.drawn, parts.looks)]
+    return [
+        [
+            *(int(number) for number in found.window.flatten()),
+            _uri("image/jpeg", found.picture.jpeg(75)),
+        ]
+        for found in close_ups(reader, scene, outlines)
+    ]
 
 
 def _uri(kind: str, data: bytes) -> str:
