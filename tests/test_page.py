@@ -344,7 +344,7 @@ def test_a_drawn_bar_has_its_height():
         (number(0), "0"), (number(1234.6), "1,235"), (number(0.55, 2), "0.55"),
         (number(9.876), "9.88"),
         (number(float("nan")), "–"), (percent(0.0004), "< 0.1 %"), (percent(0.9999), "99.9 %"),
-        (percent(0), "0.0 %"), (percent(1), "100 %"), (seconds(7.61), "7.6 s"),
+        (percent(0), "0 %"), (percent(1), "100 %"), (seconds(7.61), "7.6 s"),
         (seconds(125), "2 min 05 s"), (seconds(7300), "2 h 01 min"),
         (area(15_000, in_metres=True), "1.50 ha"), (area(50, in_metres=True), "50.0 m²"),
         (area(50, in_metres=False), "50.0 px"),

@@ -27,8 +27,9 @@ def percent(share: float) -> str:
         return "–"
     if 0 < share < 0.001:  # noqa: PLR2004 - what one decimal cannot show
         return "< 0.1 %"
-    shown = min(share, 0.999) if share < 1 else 1.0
-    return f"{100 * shown:.1f} %" if shown < 1 else "100 %"
+    if share in {0, 1}:
+        return f"{100 * share:.0f} %"
+    return f"{100 * min(share, 0.999):.1f} %"
 
 
 def seconds(spent: float) -> str:
