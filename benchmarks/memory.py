@@ -34,13 +34,18 @@ def main() -> None:
     parser.add_argument("--gsd", default="model")
     parser.add_argument("--folder", type=Path, help="keep the rasters here")
     options = parser.parse_args()
-    print(json.dumps({"machine": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-                      "python": platform.python_version()}))  # fmt: skip
+    machine = {"machine": platform.machine(), "cores": os.cpu_count()}
+    print(json.dumps(machine | {"python": platform.python_version()}))
     with tempfile.TemporaryDirectory() as folder:
         place = options.folder or Path(folder)
         model = pointwise(place) if options.model == "pointwise" else options.model
         peaks = [
-            measure(repeated(options.source, place, height, options.size), place, str(model), options.gsd)
+            measure(
+                repeated(options.source, place, height, options.size),
+                place,
+                str(model),
+                options.gsd,
+            )
             for height in (options.size // 2, options.size)
         ]
     print(f"peak at {options.size}²: {peaks[1] / 1e9:.2f} GB, "
@@ -86,10 +91,25 @@ def pointwise(folder: Path) -> Path:
 def measure(raster: Path, folder: Path, model: str, gsd: str) -> int:
     """Predict in a new process; return its peak resident memory in bytes."""
     out = folder / "out.gpkg"
-    words = ["predict", str(raster), "-o", str(out), "-m", model, "--gsd", gsd, "-f", "--json", "-q"]
+    words = [
+        "predict",
+        str(raster),
+        "-o",
+        str(out),
+        "-m",
+        model,
+        "--gsd",
+        gsd,
+        "-f",
+        "--json",
+        "-q",
+    ]
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "geounet.cli.main", *words], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "geounet.cli.main", *words],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     found = json.loads(done.stdout)
     keys = ("pixels", "polygons", "tile", "halo", "peak_memory_bytes", "mpix_per_s", "seconds")

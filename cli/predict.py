@@ -158,5 +158,6 @@ def _line(result: Any) -> str:
     return (
         f"geounet: {result.polygons:,} footprints in {result.seconds['total']:.0f} s "
         f"({result.mpix_per_s:.2f} Mpx/s on {result.device}, {result.precision}, "
-        f"tile {result.tile}, halo {result.halo}), peak memory {result.peak_memory_bytes / 1e9:.1f} GB"
+        f"tile {result.tile}, halo {result.halo}), "
+        f"peak memory {result.peak_memory_bytes / 1e9:.1f} GB"
     )

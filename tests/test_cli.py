@@ -233,7 +233,8 @@ def test_every_command_has_help_with_an_example(command, capsys):
 
 def test_help_lists_the_commands_at_once():
     """The installed script answers in well under a second, importing neither torch nor GDAL."""
-    code = "import sys; from geounet.cli.main import main; main(['--help']); print(sorted(sys.modules))"
+    code = "import sys; from geounet.cli.main import main; main(['--help'])"
+    code += "; print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for heavy in ("torch", "rasterio", "geopandas", "numpy"):
         assert f"'{heavy}'" not in done.stdout

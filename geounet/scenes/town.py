@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 GSD = 0.3
 """Edge of a pixel in metres."""
 _SLIVER = 10.0
+# Roofs closer than this many pixels are one footprint: 0.9 m cannot be told apart at 0.3 m.
+_GAP = 3.0
 # Least depth of the nodata edge, as a share of the picture.
 _LEAST = 0.006
 
@@ -35,7 +37,8 @@ class Town:
     valid: NDArray[np.bool_]
     """`(height, width)`, True = data."""
     buildings: list[shapely.Polygon]
-    """Roof outlines in pixels (x = column, y = row), clipped to the data; none overlap."""
+    """Roof outlines in pixels (x = column, y = row), clipped to the data; none overlap, and houses
+    that share a wall, or stand closer than a labeller could tell, are one."""
     mask: NDArray[np.bool_]
     """`(height, width)`, True = building."""
 
@@ -49,7 +52,8 @@ def town(size: int, seed: int) -> Town:
     data = ragged(size, rng)
     valid = burn([data], size)
     image *= valid
-    buildings = clip([building.outline for building in plan.filling.buildings], data)
+    houses = clip([building.outline for building in plan.filling.buildings], data)
+    buildings = blocks(houses, data)
     return Town(image, valid, buildings, burn(buildings, size))
 
 
@@ -96,6 +100,18 @@ def clip(outlines: list[shapely.Polygon], data: shapely.Polygon) -> list[shapely
     pixels = [shapely.transform(outline, lambda points: points / GSD) for outline in outlines]
     cut = shapely.intersection(pixels, data)
     return [part for part in shapely.get_parts(cut) if part.area >= _SLIVER]
+
+
+def blocks(houses: list[shapely.Polygon], data: shapely.Polygon) -> list[shapely.Polygon]:
+    """Return footprints: houses as they are, rows and clusters of them joined."""
+    roofs = np.array(houses, object)
+    half = _GAP / 2
+    grown = shapely.get_parts(shapely.union_all(shapely.buffer(roofs, half, join_style="mitre")))
+    group, member = shapely.STRtree(roofs).query(grown, predicate="contains")
+    lone = np.bincount(group, minlength=len(grown)) == 1
+    joined = shapely.buffer(grown[~lone], -half, join_style="mitre")
+    parts = shapely.get_parts(shapely.intersection(joined, data))
+    return [*roofs[member[lone[group]]], *parts[shapely.area(parts) >= _SLIVER]]
 
 
 def burn(polygons: list[shapely.Polygon], size: int) -> NDArray[np.bool_]:
