@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,8 +61,12 @@ def command(
     options = FitOptions(name=name or out.stem, seed=seed, device=device, threads=threads)
     sets = read_manifest(listing)
     sheets = list(load_sheets(dataset, sets, without=leave_out))
-    command_line = " ".join(["geounet", *sys.argv[1:]])
-    provenance = {"manifest": sets.name, "data": sets.data, "command": command_line}
+    left_out = "".join(f" --leave-out {place}" for place in leave_out)
+    again = (
+        f"geounet train DATA --manifest {sets.name} --recipe {recipe_name} "
+        f"--steps {chosen.steps} --seed {seed}{left_out} -o {out.name}"
+    )
+    provenance = {"manifest": sets.name, "data": sets.data, "command": again}
     with Bar("training", "step", quiet=quiet) as bar:
         segmenter = train(sheets, chosen, out, replace(options, provenance=provenance), bar)
     click.echo(out)

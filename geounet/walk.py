@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from geounet.raster import Reader
 
 
+STAGES = ("total", "read", "infer", "blend", "trace", "regularize", "write")
+"""What is timed; outlines are not regularised yet."""
+
+
 @dataclass(frozen=True)
 class Segment:
     """What one finished cell hands on."""
@@ -47,7 +51,7 @@ class Segment:
 class Tally:
     """What a walk has done so far: seconds of each stage, tiles run and skipped."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     """Wall time of each stage."""
     tiles: int = 0
     """Tiles the network saw."""
@@ -60,7 +64,7 @@ class Tally:
         started = time.perf_counter()
         yield
         spent = time.perf_counter() - started
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+        self.seconds[stage] += spent
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def test_json_says_what_was_done(scene, model, tmp_path, capsys):
         "seconds", "mpix_per_s", "device", "precision", "backend", "tile", "halo",
         "receptive_field", "peak_memory_bytes", "model",
     }  # fmt: skip
-    assert {"total", "read", "infer", "blend", "trace", "write"} <= set(found["seconds"])
+    stages = {"total", "read", "infer", "blend", "trace", "regularize", "write"}
+    assert set(found["seconds"]) == stages
     assert (found["scenes"], found["polygons"], found["model"]) == (1, 2, "bright")
     assert found["pixels"] == found["valid_pixels"] == 90 * 120
     assert found["out"] == [str(tmp_path / "o.gpkg"), str(tmp_path / "m.tif")]
