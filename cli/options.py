@@ -46,7 +46,27 @@ class Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return numbers if self._count != 1 else numbers[0]
 
 
+class Share(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A name and a number, as in `town=0.5`."""
+
+    name = "PLACE=SHARE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the pair."""
+        if isinstance(value, tuple):
+            return value
+        place, _, share = value.partition("=")
+        try:
+            number = float(share)
+        except ValueError:
+            number = -1.0
+        if not place or number < 0:
+            self.fail(f"{value!r} is not PLACE=SHARE with a share from 0 up", param, ctx)
+        return place, number
+
+
 AUTO = Auto()
 BANDS = Numbers(int)
 SCALE = Numbers(float, count=2, words=("auto", "none"))
 GSD = Numbers(float, count=1, words=("native", "model"))
+SHARE = Share()

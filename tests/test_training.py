@@ -108,6 +108,20 @@ def test_training_is_repeatable(tmp_path):
     assert all(torch.equal(value, runs[1][key]) for key, value in runs[0].items())
 
 
+def test_training_can_start_from_a_model(tmp_path):
+    """With hardly a step the weights stay what they were; another network is refused."""
+    first = train([sheet()], replace(TINY, steps=20), tmp_path / "a.safetensors",
+                  FitOptions(device="cpu", threads=1))  # fmt: skip
+    still = replace(TINY, steps=1, learning_rate=1e-9)
+    options = FitOptions(start=first, device="cpu", threads=1)
+    second = train([sheet()], still, tmp_path / "b.safetensors", options)
+    one, two = first.network.state_dict(), second.network.state_dict()
+    assert all(torch.allclose(one[key], two[key], atol=0.05) for key in one if "weight" in key)
+    other = replace(still, network_options={"stem": 8, "filters": (4, 8)})
+    with pytest.raises(TrainingError, match="not of the recipe's network"):
+        train([sheet()], other, tmp_path / "c.safetensors", options)
+
+
 def _dataset(folder, make_raster, manifest):
     image = np.random.default_rng(0).integers(0, 255, (3, 40, 50), dtype=np.uint8)
     mask = np.zeros((40, 50), np.uint8)
@@ -139,7 +153,8 @@ def test_a_manifest_names_images_masks_and_windows(tmp_path, make_raster):
     assert one.image.shape == (3, 20, 30)
     assert one.mask.sum() == 15 * 20
     assert one.mask[3:18, 5:25].all()
-    assert list(load_sheets(tmp_path, manifest, without=["here"])) == []
+    assert list(load_sheets(tmp_path, manifest, {"here": 0.0})) == []
+    assert next(load_sheets(tmp_path, manifest, {"here": 0.3})).weight == 0.3
     assert manifest.data == {"here": "ours"}
 
 

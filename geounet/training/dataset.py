@@ -38,7 +38,7 @@ from geounet.raster import RasterReader, open_raster
 from geounet.scenes import town
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -106,25 +106,25 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def load_sheets(
-    folder: Path, manifest: Manifest, *, without: Sequence[str] = ()
+    folder: Path, manifest: Manifest, weights: Mapping[str, float] | None = None
 ) -> Iterator[Sheet]:
     """Yield every sheet of every set, read in full.
 
     Args:
         folder: what the manifest's paths lie below.
         manifest: the sets.
-        without: places that are not trained on; their validation and test sets stay.
+        weights: shares of places, in place of the manifest's. A place of share 0 is not trained
+            on; its validation and test sets stay.
 
     Raises:
         TrainingError: when a set matches no image, or an image has no mask of its size.
     """
     for table in manifest.tables:
-        if table["split"] == "train" and table["name"] in without:
+        share = (weights or {}).get(table["name"], table.get("weight", 1.0))
+        if table["split"] == "train" and share <= 0:
             continue
-        if "towns" in table:
-            yield from _towns(table)
-        else:
-            yield from _images(folder, table)
+        weighed = {**table, "weight": float(share)}
+        yield from _towns(weighed) if "towns" in table else _images(folder, weighed)
 
 
 def _check(table: dict[str, Any], where: str) -> None:
@@ -147,7 +147,7 @@ def _towns(table: dict[str, Any]) -> Iterator[Sheet]:
             image=scene.image,
             mask=scene.mask,
             gsd=TOWN_GSD,
-            weight=float(table.get("weight", 1)),
+            weight=table["weight"],
         )
 
 
@@ -168,7 +168,7 @@ def _images(folder: Path, table: dict[str, Any]) -> Iterator[Sheet]:
             image=image.astype(np.uint8, copy=False),
             mask=mask,
             gsd=float(table["gsd"]),
-            weight=float(table.get("weight", 1)),
+            weight=table["weight"],
         )
 
 

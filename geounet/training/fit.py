@@ -41,6 +41,8 @@ class FitOptions:
 
     name: str = "model"
     """Name on the card."""
+    start: Segmenter | None = None
+    """Model whose weights are the start; None draws fresh ones."""
     seed: int = 0
     """Seed of weights and chips."""
     device: str = "auto"
@@ -102,13 +104,26 @@ def fit(
     return run.segmenter(recipe.steps)
 
 
+def _network(recipe: Recipe, start: Segmenter | None) -> nn.Module:
+    network = build(recipe.network, recipe.network_options)
+    if start is not None:
+        try:
+            network.load_state_dict(start.network.state_dict())
+        except RuntimeError as error:
+            raise TrainingError(
+                f"model {start.card.name} is not of the recipe's network ({recipe.network}, "
+                f"{dict(recipe.network_options)}); start from one that is"
+            ) from error
+    return network
+
+
 class _Run:
     """The state of a run: network, its running average, optimiser, schedule."""
 
     def __init__(self, recipe: Recipe, options: FitOptions, sampler: ChipSampler) -> None:
         self.recipe, self.options, self.sampler = recipe, options, sampler
         self.device = torch.device(best_device(options.device))
-        self.network = build(recipe.network, recipe.network_options)
+        self.network = _network(recipe, options.start)
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(
