@@ -13,7 +13,7 @@ import numpy as np
 from geounet.cog import CogWriter, class_writer, probability_writer
 from geounet.errors import OptionError, OutputError
 from geounet.footprints.spool import Spool
-from geounet.footprints.table import STATUSES, TableOptions, write_gpkg
+from geounet.footprints.table import STATUSES, TableOptions, output_crs, write_gpkg
 from geounet.footprints.trace import Tracer
 from geounet.outputs import check_target, staged
 from geounet.quantise import classify
@@ -85,7 +85,11 @@ class Assembly:
             targets: checked.
             table: how footprints become rows.
             tally: whose clocks are used.
+
+        Raises:
+            OptionError: the CRS asked for is not known, or holds no map.
         """
+        output_crs(info, table)
         self._info, self._plan, self.targets = info, plan, targets
         self._table, self._tally = table, tally
         self._stack = ExitStack()

@@ -236,6 +236,16 @@ def test_another_crs_moves_the_outlines(scene, tmp_path):
     assert (moved.area_m2 == table.area_m2).all()
 
 
+@pytest.mark.parametrize("crs", ["EPSG:999999", "nowhere", "EPSG:5773"])
+def test_a_crs_that_cannot_be_used_is_refused_before_the_work(scene, tmp_path, crs):
+    """Hours of inference must not end in a wrong word on the command line."""
+    model = PaintModel()
+    with pytest.raises(OptionError, match="try one like EPSG:4326"):
+        predict(scene[0], tmp_path / "out.gpkg", PredictOptions(model=model, crs=crs))
+    assert not model.shapes
+    assert not list(tmp_path.glob("*out*"))
+
+
 def test_a_finer_raster_is_inferred_at_the_models_gsd(make_raster, tmp_path):
     """0.1 m pixels and a 0.3 m model: probability and outlines lie on a 0.3 m grid."""
     image = np.kron(painting((40, 50)), np.ones((3, 3), np.uint8))

@@ -178,6 +178,8 @@ def test_without_a_crs_lengths_are_null():
         (None, TableOptions(min_area_m2=1), "in pixels"),
         (None, TableOptions(crs="EPSG:4326"), "none of its own"),
         (32633, TableOptions(crs="EPSG:0"), "not known"),
+        (32633, TableOptions(crs="EPSG:5773"), "no map's .a Vertical CRS"),
+        (32633, TableOptions(crs="EPSG:4978"), "no map's .a Geocentric CRS"),
     ],
 )
 def test_options_that_need_a_crs_are_refused(crs, options, message):

@@ -125,7 +125,7 @@ def tables(
     Raises:
         OptionError: when an area in m² or another CRS is asked for and the raster has no CRS.
     """
-    out_crs = _out_crs(info, options)
+    out_crs = output_crs(info, options)
     following = 0
     for batch in batches:
         large = batch.take(np.flatnonzero(batch.pixels >= options.min_pixels))
@@ -139,7 +139,7 @@ def coverage_tables(
     batches: Iterable[Footprints], info: RasterInfo, options: TableOptions
 ) -> Iterator[gpd.GeoDataFrame]:
     """Yield the coverage as tables of `status` and `area_m2`."""
-    out_crs = _out_crs(info, options)
+    out_crs = output_crs(info, options)
     for batch in batches:
         polygons = place(batch.polygons(), info.transform)
         status = np.array(STATUSES, object)[batch.class_index]
@@ -163,6 +163,33 @@ def coverage_labels(
     return labels
 
 
+def output_crs(info: RasterInfo, options: TableOptions) -> CRS | None:
+    """Return the CRS of the rows, None without one; to be asked before the work begins, too.
+
+    Raises:
+        OptionError: when an option needs a CRS that is not there, or names none that places maps.
+    """
+    if info.crs is None and options.min_area_m2 > 0:
+        raise OptionError(
+            f"a minimum area of {options.min_area_m2:g} m² needs a CRS and {info.path} has none; "
+            "give it in pixels"
+        )
+    if options.crs is None:
+        return info.crs
+    if info.crs is None:
+        raise OptionError(f"CRS {options.crs} cannot be reached: {info.path} has none of its own")
+    try:
+        found = CRS.from_user_input(options.crs)
+    except CRSError as error:
+        raise OptionError(f"CRS {options.crs} is not known; try one like EPSG:4326") from error
+    if not (found.is_geographic or found.is_projected):  # vertical and geocentric ones
+        raise OptionError(
+            f"CRS {options.crs} is no map's (a {found.type_name}, expected a geographic or "
+            "projected one); try one like EPSG:4326"
+        )
+    return found
+
+
 def nothing() -> Footprints:
     """Return a batch without polygons."""
     none = np.zeros(0, np.int64)
@@ -175,22 +202,6 @@ def nothing() -> Footprints:
         q_sum=none,
         touches_edge=np.zeros(0, np.bool_),
     )
-
-
-def _out_crs(info: RasterInfo, options: TableOptions) -> CRS | None:
-    if info.crs is None and options.min_area_m2 > 0:
-        raise OptionError(
-            f"a minimum area of {options.min_area_m2:g} m² needs a CRS and {info.path} has none; "
-            "give it in pixels"
-        )
-    if options.crs is None:
-        return info.crs
-    if info.crs is None:
-        raise OptionError(f"CRS {options.crs} cannot be reached: {info.path} has none of its own")
-    try:
-        return CRS.from_user_input(options.crs)
-    except CRSError as error:
-        raise OptionError(f"CRS {options.crs} is not known; try one like EPSG:4326") from error
 
 
 def _moved(table: gpd.GeoDataFrame, info: RasterInfo, out_crs: CRS | None) -> gpd.GeoDataFrame:
