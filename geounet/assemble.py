@@ -105,11 +105,18 @@ class Assembly:
     def __enter__(self) -> Self:
         """Make the state folder, stage the outputs."""
         with ExitStack() as stack:
-            self._folder = Path(stack.enter_context(_state(self.targets.footprints)))
+            folders: dict[Path, Path] = {}
+            for path in self.targets.paths:  # a rename stays on its disk: one folder a place
+                if path.parent.resolve() not in folders:
+                    folders[path.parent.resolve()] = Path(stack.enter_context(_state(path)))
+            self._folder = folders[self.targets.footprints.parent.resolve()]
             self._spool = stack.enter_context(Spool(self._folder / "footprints"))
             self._coverage = stack.enter_context(Spool(self._folder / "coverage"))
             # the footprints are staged first, so that they appear last
-            self._staged = {p: stack.enter_context(staged(p)) for p in self.targets.paths}
+            self._staged = {
+                path: stack.enter_context(staged(path, folder=folders[path.parent.resolve()]))
+                for path in self.targets.paths
+            }
             self._writers = ExitStack()
             stack.enter_context(self._writers)
             self._probability, self._mask = self._rasters()

@@ -83,6 +83,9 @@ def staged(path: str | Path, *, folder: str | Path | None = None) -> Iterator[Pa
         yield temporary
         _commit(temporary, target)
     except OSError as error:
+        if isinstance(error, OutputError) and str(temporary) in str(error):
+            told = str(error).replace(str(temporary), str(path))  # the name the user knows
+            raise type(error)(told) from error
         if isinstance(error, GeounetError | BrokenPipeError) or _concerns_other(error, temporary):
             raise
         raise OutputError(

@@ -243,25 +243,43 @@ def test_help_lists_the_commands_at_once():
     assert all(command in shown for command in COMMANDS)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_is_clean(model, make_raster, tmp_path, number, code):
-    """Stopped in the middle: the documented code, one line, nothing but the input left."""
+@pytest.fixture
+def begun(model, make_raster, tmp_path):
+    """A prediction that is well under way, and the folder its outputs go to."""
     image = np.random.default_rng(0).integers(0, 255, (3, 1500, 1500), dtype=np.uint8)
     raster = make_raster(image, transform=Affine(0.3, 0, 5e5, 0, -0.3, 5e6))
     out = tmp_path / "maps"
-    out.mkdir()
+    (out / "side").mkdir(parents=True)
     words = ["predict", raster, "-o", out / "o.gpkg", "-m", model, "--tile", "16"]
+    words += ["--probability", out / "o.tif", "--mask", out / "side" / "m.tif"]
     running = subprocess.Popen([GEOUNET, *words], stderr=subprocess.PIPE, text=True)
     for _ in range(600):
-        if any(out.iterdir()):
+        if any(out.glob("*.state/*")):
             break
         time.sleep(0.05)
     time.sleep(0.3)
+    return running, out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_is_clean(begun, number, code):
+    """Stopped in the middle: the documented code, one line, nothing but the input left."""
+    running, out = begun
     running.send_signal(number)
     _, err = running.communicate(timeout=30)
     assert running.returncode == code, err
     assert err.strip().count("\n") == 0
-    assert list(out.iterdir()) == []
+    assert [path.name for path in out.rglob("*")] == ["side"]
+
+
+def test_a_killed_run_leaves_only_its_state(begun):
+    """After kill -9 there stand folders named after the outputs, and nothing else."""
+    running, out = begun
+    running.kill()
+    running.communicate(timeout=30)
+    assert all(path.name == "side" or path.suffix == ".state" for path in out.iterdir())
+    assert all(path.suffix == ".state" for path in (out / "side").iterdir())
+    assert {path.name.partition(".")[0] for path in out.rglob("*.state")} == {"o", "m"}
 
 
 def test_the_tree_is_clean_of_installed_names():

@@ -169,6 +169,13 @@ def test_an_error_of_another_file_keeps_its_name(tmp_path):
         (tmp_path / "model.onnx").read_bytes()
 
 
+def test_an_error_names_the_result_not_the_temporary_file(tmp_path):
+    """A writer knows only its staged path; the user asked for another."""
+    with pytest.raises(OutputError) as caught, staged(tmp_path / "out.gpkg") as path:
+        raise OutputError(f"{path}: cannot be written (disk is full)")
+    assert str(caught.value) == f"{tmp_path / 'out.gpkg'}: cannot be written (disk is full)"
+
+
 def test_a_result_never_written_is_an_error(tmp_path):
     """A block that ends without its file does not pass for a result."""
     missing = pytest.raises(OutputError, match=r"cannot be written \(no such file")

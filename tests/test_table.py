@@ -388,5 +388,5 @@ def test_coverage_covers_all(tmp_path, spool):
 
 def test_a_path_that_cannot_be_written_is_named(tmp_path, spool):
     """A folder that is not there is an error of ours, with the path."""
-    with pytest.raises(OutputError, match=r"gone.out\.gpkg cannot be written"):
+    with pytest.raises(OutputError, match=r"gone.out\.gpkg: cannot be written"):
         write_gpkg(tmp_path / "gone" / "out.gpkg", spool, info((60, 60)), TableOptions(), {})

@@ -96,7 +96,9 @@ def write_layers(
             _write_provenance(file, provenance)
             file.execute("UPDATE gpkg_contents SET last_change = ?", [MOMENT])
     except (DataSourceError, DataLayerError, sqlite3.Error, OSError) as error:
-        raise OutputError(f"{path} cannot be written ({error}); check the disk") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error}); check free space and permissions"
+        ) from error
     return counts
 
 
