@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import signal
 import sys
 import traceback
 import warnings
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -28,6 +31,7 @@ COMMANDS = {
     "doctor": "Versions, device, threads: one paste for a bug report.",
 }
 INTERRUPTED, TERMINATED = 130, 143
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Terminated(BaseException):
@@ -54,6 +58,13 @@ class Lazy(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+FORESEEN = (
+    *(click.exceptions.Exit, click.ClickException, click.Abort, GeounetError),
+    *(KeyboardInterrupt, Terminated, OSError, MemoryError),
+)
+"""How a command may end; anything else is a bug."""
+
+
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="geounet")
 def geounet() -> None:
@@ -73,7 +84,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 failed, 2 wrong usage or unusable input, 130 interrupted, 143 terminated.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    verbose = bool({"-v", "--verbose"} & set(words))
+    verbose = any(re.fullmatch(r"--verbose|-[fq]*v[fq]*", word) for word in words)
+    _open_missing_streams()
+    if not words:
+        click.echo(
+            geounet.get_help(
+                click.Context(geounet, info_name="geounet", **geounet.context_settings)
+            ),
+            err=True,
+        )
+        return 2
     logging.basicConfig(level=logging.WARNING, format="geounet: %(message)s", force=True)
     logging.getLogger("geounet").setLevel(logging.INFO if verbose else logging.WARNING)
     if not verbose:
@@ -82,32 +102,69 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("default" if verbose else "ignore")
         warnings.simplefilter("always", GeounetWarning)
         warnings.showwarning = _show_warning
-        return _run(words, verbose=verbose)
+        code = _run(words, verbose=verbose)
+    if arguments is None and code in (INTERRUPTED, TERMINATED):
+        _ignore_signals()  # nor may a second one tear Python's own end
+    return code
 
 
 def _run(words: list[str], *, verbose: bool) -> int:
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    for number in STOPPING:
+        if before[number] != signal.SIG_IGN:  # as it is for jobs in the background
+            signal.signal(number, _stop)
     try:
         geounet.main(words, prog_name="geounet", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        return int(end.exit_code)
-    except click.ClickException as error:
-        return _say(error.format_message(), error.exit_code)
-    except GeounetError as error:
-        if verbose:
-            traceback.print_exc()
-        return _say(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        return _say("interrupted; nothing was left behind", INTERRUPTED)
-    except Terminated:
-        return _say("terminated; nothing was left behind", TERMINATED)
+    except FORESEEN as error:
+        return _end(error, verbose=verbose)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in STOPPING:
+            signal.signal(number, before[number])
     return 0
 
 
-def _terminate(*_: object) -> None:
-    raise Terminated
+def _end(error: BaseException, *, verbose: bool) -> int:
+    """Say in one line how a command ended; return the exit code."""
+    if isinstance(error, click.exceptions.Exit):
+        return int(error.exit_code)
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return _say("interrupted; nothing was left behind", INTERRUPTED)
+    if isinstance(error, Terminated):
+        return _say("terminated; nothing was left behind", TERMINATED)
+    if isinstance(error, click.ClickException):
+        return _say(error.format_message(), error.exit_code)
+    if verbose:
+        traceback.print_exc()
+    if isinstance(error, GeounetError):
+        return _say(str(error), error.exit_code)
+    return _say(_circumstance(error), 1)
+
+
+def _stop(number: int, _: object) -> None:
+    """Unwind once: a second Ctrl-C must not tear the cleaning up."""
+    _ignore_signals()
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+
+def _ignore_signals() -> None:
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _open_missing_streams() -> None:
+    """Lead streams that were closed nowhere: or the next file opened gets the messages."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("r" if name == "stdin" else "w")  # noqa: SIM115 - for good
+            setattr(sys, name, nowhere)
+
+
+def _circumstance(error: BaseException) -> str:
+    """What the system could not give, in words."""
+    if not isinstance(error, OSError):
+        return f"out of memory ({error}); try a smaller --tile or a coarser --gsd"
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{(error.strerror or str(error)).lower()}; check free space and permissions"
 
 
 def _say(message: str, code: int) -> int:

@@ -190,6 +190,37 @@ def test_no_crs_is_one_warning_and_a_map_in_pixels(model, make_raster, tmp_path,
     assert tuple(np.abs(table.total_bounds)) == (5, 5, 30, 20)
 
 
+def test_closed_streams_do_not_stop_a_run(scene, model, tmp_path):
+    """Under a service manager stdout and stderr may not exist; the map does."""
+    out = tmp_path / "out.gpkg"
+    line = f"{GEOUNET} predict {scene} -o {out} -m {model} <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", line], check=False).returncode == 0
+    assert len(geopandas.read_file(out, layer="buildings")) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+def test_a_full_stdout_is_one_line(scene, model, tmp_path):
+    """What the system cannot do is no bug of ours."""
+    line = f"{GEOUNET} predict {scene} -o {tmp_path / 'out.gpkg'} -m {model} -q >/dev/full"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("geounet: error: no space left on device; ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_words_print_the_help(capsys):
+    """All of it, on lines of its own."""
+    assert main([]) == 2
+    assert "\nCommands:\n" in capsys.readouterr().err
+
+
+def test_v_may_stand_with_other_letters(scene, tmp_path, capsys):
+    """`-fv` is `-f -v`: it prints tracebacks."""
+    words = ["predict", str(scene), "-o", str(tmp_path / "out.gpkg"), "-m", "nope"]
+    assert main([*words, "-fv"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
 def test_vectorize_prints_its_file(tmp_path, make_raster, capsys):
     """A mask in, its outlines out."""
     mask = np.zeros((40, 50), np.uint8)
@@ -268,6 +299,18 @@ def test_an_interrupt_is_clean(begun, number, code):
     running.send_signal(number)
     _, err = running.communicate(timeout=30)
     assert running.returncode == code, err
+    assert err.strip().count("\n") == 0
+    assert [path.name for path in out.rglob("*")] == ["side"]
+
+
+def test_a_second_interrupt_changes_nothing(begun):
+    """An impatient Ctrl-C, Ctrl-C still ends with one line and the folder clean."""
+    running, out = begun
+    for _ in range(20):
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    _, err = running.communicate(timeout=30)
+    assert running.returncode == 130, err
     assert err.strip().count("\n") == 0
     assert [path.name for path in out.rglob("*")] == ["side"]
 
