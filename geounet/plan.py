@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -112,15 +113,18 @@ def check_fit(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
         cure = f"choose them with --bands, such as --bands {ready}"
         if info.count < len(card.bands):
             cure = "a model for such imagery is needed"
+        if info.count == 1:
+            same = ",".join("1" * len(card.bands))
+            cure += f"; to try it all the same, pass --bands {same}"
         raise RasterError(
-            f"{info.path}: has {info.count} bands, model {card.name} expects "
+            f"{info.path}: has {info.count} {_bands(info.count)}, model {card.name} expects "
             f"{len(card.bands)} ({', '.join(card.bands)}); {cure}"
         )
     if not scaled and str(info.dtype) != card.dtype:
         low, high = suggest_scale(reader)
         raise RasterError(
             f"{info.path}: pixels are {info.dtype}, model {card.name} expects {card.dtype}; "
-            f"say which values are black and white, such as --scale {low:g},{high:g}"
+            f"say which values are black and white, such as --scale {low:.15g},{high:.15g}"
         )
 
 
@@ -138,8 +142,8 @@ def target_gsd(
         OptionError: metres were asked for, but the raster has no CRS, or a value is not positive.
         RasterError: the raster is far too coarse for the model.
     """
-    if isinstance(gsd, int | float) and not gsd > 0:
-        raise OptionError(f"gsd must be above 0 metres, got {gsd}")
+    if isinstance(gsd, int | float) and not 0 < gsd < math.inf:
+        raise OptionError(f"gsd must be above 0 metres, got {gsd}; try {card.gsd:g}")
     own = info.gsd
     if own is None:
         if isinstance(gsd, int | float):
@@ -157,6 +161,23 @@ def target_gsd(
         )
     square = info.gsd_xy is None or max(info.gsd_xy) / min(info.gsd_xy) < SAME_GSD
     return None if square and 1 / SAME_GSD <= own / wanted <= SAME_GSD else wanted
+
+
+def check_bands(bands: tuple[int, ...] | None, card: ModelCard) -> None:
+    """Refuse a choice of bands that is not as long as the model's.
+
+    Raises:
+        OptionError: with how many it should name.
+    """
+    if bands is not None and len(bands) != len(card.bands):
+        raise OptionError(
+            f"--bands names {len(bands)} {_bands(len(bands))}, model {card.name} expects "
+            f"{len(card.bands)} ({', '.join(card.bands)}); name one for each, in that order"
+        )
+
+
+def _bands(count: int) -> str:
+    return "band" if count == 1 else "bands"
 
 
 def _halo(card: ModelCard) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sys
 import time
@@ -19,7 +20,7 @@ from geounet.errors import GeounetWarning, OptionError
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
 from geounet.model import Segmenter, load_model
-from geounet.plan import Plan, PlanOptions, check_fit, make_plan, target_gsd
+from geounet.plan import Plan, PlanOptions, check_bands, check_fit, make_plan, target_gsd
 from geounet.raster import RasterInfo, Reader, open_raster
 from geounet.resample import Resampled
 from geounet.sources import identity
@@ -234,6 +235,7 @@ def _in_folders(options: PredictOptions, stem: str) -> PredictOptions:
 @contextmanager
 def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterator[Reader]:
     """Open a raster on the grid it is inferred on, once it is known to fit the model."""
+    check_bands(options.bands, model.card)
     with ExitStack() as stack:
         reader: Reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
         stack.callback(reader.close)
@@ -292,7 +294,8 @@ def peak_memory() -> int:
 
 
 def _targets(out: Path, options: PredictOptions) -> Targets:
-    return Targets(out, options.probability, options.mask, options.report)
+    sides = (options.probability, options.mask, options.report)
+    return Targets(out, *(None if path is None else Path(path) for path in sides))
 
 
 def _model(options: PredictOptions) -> Model:
@@ -303,8 +306,8 @@ def _model(options: PredictOptions) -> Model:
     if not isinstance(loaded, Segmenter):
         raise OptionError(f"model {loaded.card.name} scales pixels itself; leave --scale out")
     low, high = (0.0, 1.0) if options.scale == "none" else options.scale
-    if not low < high:
-        raise OptionError(f"scale needs black below white, got {low:g},{high:g}")
+    if not -math.inf < low < high < math.inf:
+        raise OptionError(f"scale needs black below white, got {low:g},{high:g}; try 0,255")
     return loaded.with_card(input_range=(low, high))
 
 
@@ -382,7 +385,8 @@ def _facts(raster: str | Path, model: Model, options: PredictOptions, plan: Plan
 
 def _warn_of_pixels(info: RasterInfo) -> None:
     warnings.warn(
-        f"{info.path}: has no CRS; the map is in pixels, area_m2 and perimeter_m are empty",
+        f"{info.path}: has no CRS; the map is in the raster's own coordinates, "
+        "area_m2 and perimeter_m are empty",
         GeounetWarning,
         stacklevel=5,
     )

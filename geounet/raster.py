@@ -247,19 +247,31 @@ def open_raster(
 def suggest_scale(reader: Reader) -> tuple[float, float]:
     """Return the 2nd and 98th percentile of valid pixels, from windows spread evenly.
 
+    Rounded to what their distance is worth, so that their text says the same.
+
     Raises:
         RasterError: none of the sampled pixels is valid.
     """
     for count in (_SAMPLES, 4 * _SAMPLES):
+        windows = list(_spread(reader.info.shape, count))
         pixels = [
             patch.data[:, patch.valid].ravel()
-            for patch in map(reader.read, _spread(reader.info.shape, count))
+            for patch in map(reader.read, windows)
             if patch.valid.any()
         ]
         if pixels:
-            low, high = np.percentile(np.concatenate(pixels), (2, 98))
-            return float(low), float(high if high > low else low + 1)
-    raise RasterError(f"{reader.info.path}: no valid pixel found in {count}² samples; set --scale")
+            low, high = map(float, np.percentile(np.concatenate(pixels), (2, 98)))
+            high = high if high > low else low + 1
+            digits = 3 - math.floor(math.log10(min(high - low, 1e300)))
+            return round(low, digits), round(high, digits)
+    raise RasterError(
+        f"{reader.info.path}: no valid pixel found ({len(windows)} windows looked at); "
+        f"if there are some, say what is black and white, such as --scale 0,{_white(reader.info)}"
+    )
+
+
+def _white(info: RasterInfo) -> int:
+    return int(np.iinfo(info.dtype).max) if info.dtype.kind in "iu" else 1
 
 
 def _spread(shape: tuple[int, int], count: int) -> Iterator[Window]:

@@ -120,7 +120,7 @@ BAD = [
     (["{scene}", "-o", "{out}", "--tile", "0"], 2, "tile must be a positive multiple of 1, got 0"),
     (["{scene}", "-o", "{out}", "--tile", "many"], 2, "neither a whole number nor 'auto'"),
     (["{scene}", "-o", "{out}", "--threshold", "7"], 2, "threshold must lie"),
-    (["{scene}", "-o", "{out}", "--bands", "1,2"], 2, "has 2 bands.*expects 3"),
+    (["{scene}", "-o", "{out}", "--bands", "1,2"], 2, "names 2 bands.*expects 3"),
     (["{scene}", "-o", "{out}", "--bands", "1,2,9"], 2, "has no band 9"),
     (["{scene}", "-o", "{out}", "--scale", "9,1"], 2, "black below white"),
     (["{scene}", "-o", "{out}", "--gsd", "-3"], 2, "above 0"),
@@ -206,6 +206,35 @@ def test_a_full_stdout_is_one_line(scene, model, tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("geounet: error: no space left on device; ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("values", [(2e8, 2e8 + 190), (-1e-5, 3e-5), (-300, 40), (7, 7)])
+def test_the_scale_that_is_offered_works_as_it_stands(make_raster, model, tmp_path, capsys, values):
+    """Pasted from the message, it lets the same run pass."""
+    image = np.linspace(*values, 3 * 40 * 50).reshape(3, 40, 50)
+    raster = make_raster(image, transform=Affine(0.3, 0, 5e5, 0, -0.3, 5e6))
+    words = ["predict", str(raster), "-o", str(tmp_path / "o.gpkg"), "-m", str(model), "-q"]
+    assert main(words) == 2
+    offered = capsys.readouterr().err.split("such as ")[1].split()
+    assert main([*words, *offered]) == 0
+
+
+def test_one_band_may_stand_for_three(make_raster, model, tmp_path, capsys):
+    """A panchromatic raster is refused with the words that let it pass."""
+    raster = make_raster(np.full((40, 50), 200, np.uint8), transform=Affine(0.3, 0, 0, 0, -0.3, 0))
+    words = ["predict", str(raster), "-o", str(tmp_path / "o.gpkg"), "-m", str(model), "-q"]
+    assert main(words) == 2
+    message = capsys.readouterr().err
+    assert "has 1 band, model" in message
+    assert main([*words, *message.split("pass ")[1].split()]) == 0
+
+
+@pytest.mark.parametrize("scale", ["-inf,inf", "nan,1", "5,5"])
+def test_a_scale_without_a_span_is_refused(scene, model, tmp_path, capsys, scale):
+    """Black lies below white, and both are numbers."""
+    words = ["predict", str(scene), "-o", str(tmp_path / "o.gpkg"), "-m", str(model)]
+    assert main([*words, "--scale", scale]) == 2
+    assert "black below white" in capsys.readouterr().err
 
 
 def test_no_words_print_the_help(capsys):

@@ -203,7 +203,7 @@ def test_an_empty_result_is_a_typed_layer(make_raster, tmp_path, value):
 def test_without_a_crs_the_map_is_in_pixels(make_raster, tmp_path):
     """One warning, no metres, and metre options are refused with the one that serves."""
     raster = make_raster(painting(), transform=None, crs=None)
-    with pytest.warns(GeounetWarning, match="no CRS; the map is in pixels"):
+    with pytest.warns(GeounetWarning, match="no CRS; the map is in the raster's own"):
         _, table, _ = run(raster, tmp_path / "out.gpkg")
     assert table.area_m2.isna().all()
     assert table.crs is None or table.crs.name.startswith("Undefined")
@@ -244,6 +244,30 @@ def test_a_crs_that_cannot_be_used_is_refused_before_the_work(scene, tmp_path, c
         predict(scene[0], tmp_path / "out.gpkg", PredictOptions(model=model, crs=crs))
     assert not model.shapes
     assert not list(tmp_path.glob("*out*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_area": float("nan")}, "must be 0 or more, got nan"),
+        ({"min_area": -5.0}, "must be 0 or more, got -5"),
+        ({"min_pixels": -1}, "must be 0 or more, got -1 pixels"),
+        ({"gsd": float("inf")}, "gsd must be above 0 metres, got inf; try 0.3"),
+        ({"bands": (1, 1)}, "--bands names 2 bands, model paint expects 1"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(scene, tmp_path, options, message):
+    """Before the work, with the range that is allowed."""
+    model = PaintModel()
+    with pytest.raises(OptionError, match=message):
+        predict(scene[0], tmp_path / "out.gpkg", PredictOptions(model=model, **options))
+    assert not model.shapes
+
+
+def test_a_path_may_be_a_text(scene, tmp_path):
+    """From Python, side outputs are named as freely as the main one."""
+    options = PredictOptions(model=PaintModel(), mask=str(tmp_path / "mask.tif"))
+    assert predict(str(scene[0]), str(tmp_path / "out.gpkg"), options).out[1].exists()
 
 
 def test_a_finer_raster_is_inferred_at_the_models_gsd(make_raster, tmp_path):

@@ -58,6 +58,12 @@ class TableOptions:
     source: str = ""
     """Name of the raster."""
 
+    def __post_init__(self) -> None:
+        """Refuse areas that are none."""
+        if not 0 <= self.min_area_m2 < np.inf or self.min_pixels < 0:
+            least = f"{self.min_pixels} pixels" if self.min_pixels < 0 else self.min_area_m2
+            raise OptionError(f"a minimum area must be 0 or more, got {least}; try 0")
+
 
 def write_gpkg(  # noqa: PLR0913  the last two are extras of the same sentence
     path: Path,
