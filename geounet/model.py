@@ -21,6 +21,8 @@ CARD_KEY = "geounet.card"
 GOLDEN_INPUT = "golden.input"
 GOLDEN_OUTPUT = "golden.output"
 SUFFIX = ".safetensors"
+RESERVED = frozenset({"coverage", "layer_styles", "tiles"})
+"""Layers that are not a class's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +77,16 @@ class ModelCard:
             raise ModelError(
                 f"model card: threshold must lie between 0 and 1, got {self.threshold}"
             )
-        if self.input_range[0] >= self.input_range[1] or min(self.std) <= 0 or self.gsd <= 0:
+        low, high = self.input_range
+        if not (low < high and min(self.std) > 0 and self.gsd > 0):
             raise ModelError("model card: input_range, std and gsd must be positive spans")
+        if not 0 < len(self.classes) == len(self.layers) == len({*self.layers} - RESERVED):
+            raise ModelError(
+                f"model card: {len(self.classes)} classes need as many layers of different names, "
+                f"none of them {' or '.join(sorted(RESERVED))}; got {self.layers}"
+            )
+        if not (self.stride >= 1 and (self.receptive_field or 0) >= 0 <= self.min_area_m2):
+            raise ModelError("model card: stride, receptive_field and min_area_m2 must be sizes")
 
     def to_json(self) -> str:
         """Return the card as JSON text."""
@@ -102,7 +112,7 @@ class ModelCard:
                 for key, value in values.items()
             }
             return cls(**frozen)
-        except (json.JSONDecodeError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise ModelError(f"model card: cannot be understood ({error})") from error
 
 
@@ -164,7 +174,14 @@ def load_model(name: str | Path) -> Segmenter:
 
     path = find_model(name)
     card, tensors = _read(path, weights=True)
-    network = build(card.network, card.network_options)
+    try:
+        # the weights are here: the file must not send us to the network for others
+        network = build(card.network, {**card.network_options} | _no_download(card.network))
+        maps = card.network_options.get("classes", 1)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path}: network {card.network} cannot be built ({error})") from error
+    if maps != len(card.classes):
+        raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps}")
     try:
         network.load_state_dict(_as_torch(tensors))
     except RuntimeError as error:
@@ -173,6 +190,10 @@ def load_model(name: str | Path) -> Segmenter:
     if card.stride != total_stride(network):
         raise ModelError(f"{path}: card says stride {card.stride}, network {total_stride(network)}")
     return Segmenter(card, network.eval(), path)
+
+
+def _no_download(network: str) -> dict[str, None]:
+    return {"encoder_weights": None} if network.startswith("smp:") else {}
 
 
 def read_golden(name: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
@@ -197,13 +218,14 @@ def save_model(
         segmenter: what to write.
         golden: a tile of raw pixels and its expected quantised output, for `models show --check`.
     """
-    from safetensors.numpy import save_file  # noqa: PLC0415
+    from safetensors.numpy import save  # noqa: PLC0415
 
     state = segmenter.network.state_dict()
     tensors = {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
     if golden is not None:
         tensors[GOLDEN_INPUT], tensors[GOLDEN_OUTPUT] = golden
-    save_file(tensors, path, {CARD_KEY: segmenter.card.to_json()})
+    # not save_file, which makes a file that only its owner may read
+    path.write_bytes(save(tensors, {CARD_KEY: segmenter.card.to_json()}))
 
 
 def _read(path: Path, *, weights: bool) -> tuple[ModelCard, dict[str, NDArray[Any]]]:

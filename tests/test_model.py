@@ -80,12 +80,50 @@ def _file(path, metadata):
         ({CARD_KEY: '{"name": "x", "network": "unet", "threshold": 2}'}, "between 0 and 1"),
         ({CARD_KEY: '{"name": "x", "network": "unet", "gsd": 0}'}, "positive"),
         ({CARD_KEY: '{"name": "x", "network": "unet", "stride": 16}'}, "do not fit network unet"),
+        ({CARD_KEY: '{"name": "x", "network": "unet", "gsd": NaN}'}, "positive"),
+        (
+            {CARD_KEY: '{"name": "x", "network": "unet", "input_range": [0]}'},
+            "cannot be understood",
+        ),
+        ({CARD_KEY: '{"name": "x", "network": "unet", "classes": ["a", "b"]}'}, "as many layers"),
+        ({CARD_KEY: '{"name": "x", "network": "unet", "layers": ["coverage"]}'}, "as many layers"),
+        ({CARD_KEY: '{"name": "x", "network": "unet", "receptive_field": -1}'}, "must be sizes"),
+        ({CARD_KEY: '{"name": "x", "network": "unet", "min_area_m2": "1"}'}, "be understood"),
+        ({CARD_KEY: '{"name": "x", "network": 5}'}, "cannot be built"),
+        (
+            {CARD_KEY: '{"name": "x", "network": "unet", "network_options": {"filters": ["a"]}}'},
+            "cannot be built",
+        ),
+        (
+            {CARD_KEY: '{"name": "x", "network": "unet", "network_options": {"classes": 2}}'},
+            "card has 1 classes, its network 2",
+        ),
     ],
 )
 def test_a_file_that_is_no_model_is_refused(tmp_path, metadata, words):
     """One line says what is wrong with it."""
     with pytest.raises(ModelError, match=words):
         load_model(_file(tmp_path / "x.safetensors", metadata))
+
+
+def test_a_model_file_sends_nobody_to_the_network(tmp_path, monkeypatch):
+    """A card may ask for weights of others; they are never fetched, the file has its own."""
+    asked = []
+    monkeypatch.setattr("geounet.networks.registry._build_smp", lambda *a: asked.append(a[1]))
+    card = ModelCard(
+        name="x", network="smp:Unet/resnet18", network_options={"encoder_weights": "imagenet"}
+    )
+    with pytest.raises(AttributeError):  # the stand-in builds nothing
+        load_model(_file(tmp_path / "x.safetensors", {CARD_KEY: card.to_json()}))
+    assert [options["encoder_weights"] for options in asked] == [None]
+
+
+def test_a_model_file_is_as_open_as_any_other(segmenter, tmp_path):
+    """Others may read what the umask lets them."""
+    save_model(tmp_path / "small.safetensors", segmenter)
+    (tmp_path / "plain").touch()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
 
 
 def test_a_missing_model_names_the_bundled_ones():
