@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,17 @@ class Targets:
         if len({path.absolute() for path in self.paths}) < len(self.paths):
             raise OptionError("two outputs have the same path; give each its own")
 
+    def spare(self, files: Sequence[str]) -> None:
+        """Refuse to replace a file that the run reads, as a source of a VRT is.
+
+        Raises:
+            OptionError: an output is one of them.
+        """
+        for path in filter(Path.exists, self.paths):
+            for file in filter(os.path.exists, files):
+                if path.samefile(file):
+                    raise OptionError(f"{path}: is read by this run; choose another output")
+
 
 class Assembly:
     """Owner of the outputs of a run: all of them appear when `write` is done, or none."""
@@ -87,9 +99,10 @@ class Assembly:
             tally: whose clocks are used.
 
         Raises:
-            OptionError: the CRS asked for is not known, or holds no map.
+            OptionError: the CRS asked for is not known, or holds no map; an output is read.
         """
         output_crs(info, table)
+        targets.spare(info.files)
         self._info, self._plan, self.targets = info, plan, targets
         self._table, self._tally = table, tally
         self._stack = ExitStack()

@@ -62,6 +62,8 @@ class RasterInfo:
     """Height and width of the file's own tiling."""
     scale: float = 1.0
     """What the file says one step of a pixel is worth; a read does not apply it."""
+    files: tuple[str, ...] = ()
+    """All files it is read from: itself, the sources of a VRT, what lies beside it."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -239,6 +241,7 @@ def open_raster(
             nodata=handle.nodatavals[chosen[0] - 1],
             block_shape=handle.block_shapes[chosen[0] - 1],
             scale=handle.scales[chosen[0] - 1],
+            files=tuple(handle.files),
         )
         masking = find_masking(handle, chosen)
     return RasterReader(source, info, chosen, masking)

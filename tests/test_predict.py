@@ -282,6 +282,28 @@ def test_a_finer_raster_is_inferred_at_the_models_gsd(make_raster, tmp_path):
     assert result.pixels < image.size / 8
 
 
+def test_the_sources_of_a_vrt_are_spared(scene, tmp_path):
+    """An output that the run reads is refused, also when the user named only the mosaic."""
+    source = scene[0]
+    mosaic = tmp_path / "mosaic.vrt"
+    with rasterio.open(source) as file:
+        width, height = file.width, file.height
+    part = f"<SimpleSource><SourceFilename relativeToVRT='1'>{source.name}</SourceFilename>"
+    mosaic.write_text(
+        f"<VRTDataset rasterXSize='{width}' rasterYSize='{height}'>"
+        f"<VRTRasterBand dataType='Byte' band='1'>{part}</SimpleSource></VRTRasterBand>"
+        "</VRTDataset>"
+    )
+    before = source.read_bytes()
+    options = PredictOptions(model=PaintModel(), mask=source, overwrite=True)
+    with (
+        pytest.warns(GeounetWarning, match="no CRS"),
+        pytest.raises(OptionError, match="is read by this run"),
+    ):
+        predict(mosaic, tmp_path / "out.gpkg", options)
+    assert source.read_bytes() == before
+
+
 def test_nothing_is_left_when_reading_fails(scene, tmp_path):
     """A raster that is damaged half-way: one error, an empty folder."""
     image = painting((600, 400))
