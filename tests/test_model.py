@@ -168,7 +168,8 @@ def test_raw_pixels_are_scaled_by_the_cards_range(segmenter, dtype):
     assert np.allclose(found, expected, atol=1e-5)
 
 
-def test_a_device_that_is_not_there_is_refused():
+@pytest.mark.parametrize("device", ["cuda:99", "cuda:x", "cuda:-1", "cpu:x", "tpu", ""])
+def test_a_device_that_is_not_there_is_refused(device):
     """Nobody gets another device than asked for."""
     with pytest.raises(ModelError, match="not available here; try --device cpu"):
-        best_device("cuda:99")
+        best_device(device)

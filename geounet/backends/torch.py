@@ -107,9 +107,9 @@ def best_device(device: str) -> str:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if device == "auto":
         return "cuda" if cuda else "mps" if mps else "cpu"
-    kind, _, number = device.partition(":")
-    there = {"cpu": True, "cuda": cuda and int(number or 0) < torch.cuda.device_count(), "mps": mps}
-    if not there.get(kind, False):
+    there = {"cpu", *(["mps"] if mps else []), *(["cuda"] if cuda else [])}
+    there |= {f"cuda:{number}" for number in range(torch.cuda.device_count() if cuda else 0)}
+    if device not in there:
         raise ModelError(f"device {device!r} is not available here; try --device cpu")
     return device
 
