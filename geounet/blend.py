@@ -156,6 +156,8 @@ class Blender:
     def _quantised(self, cell: Cell) -> NDArray[np.uint8]:
         height = int(cell.core.height)
         p, valid = self._sums[:, :height], self._valid[:height]
+        if not valid.any():
+            return np.full(p.shape, NODATA, np.uint8)
         if self._weights:
             rows = self._row_totals[self._top : self._top + height]
             p /= rows[:, None]
@@ -166,7 +168,8 @@ class Blender:
         if not np.isfinite(p.sum()):
             raise ModelError(
                 f"the network gave a value that is not finite within rows {self._top} to "
-                f"{self._top + height - 1}; try --precision fp32"
+                f"{self._top + height - 1}; try --precision fp32, and look for values there "
+                "that are far out of range (an undeclared nodata)"
             )
         q = quantise(p)
         if nothing is not None:

@@ -84,9 +84,11 @@ class Batcher:
             part = patches[len(done) : len(done) + self.batch_size]
             try:
                 done.extend(self._step(*self._stacked(part))["probability"][: len(part)])
-            except DeviceMemoryError:
+            except DeviceMemoryError as error:
                 if self.batch_size == 1:
-                    raise
+                    edge = part[0][1].shape[-1]
+                    told = f"{error} (tiles of {edge}); try a smaller --tile"
+                    raise DeviceMemoryError(told) from error
                 self.batch_size = self.batch_size // 2
                 log.warning("out of device memory; going on with batches of %d", self.batch_size)
         return done

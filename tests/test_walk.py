@@ -135,7 +135,7 @@ def test_a_device_without_room_for_one_tile_is_an_error():
             raise DeviceMemoryError("full")
 
     grid = TileGrid.cover((10, 20), tile=5, halo=0)
-    with pytest.raises(DeviceMemoryError):
+    with pytest.raises(DeviceMemoryError, match="try a smaller --tile"):
         walked(FakeReader(np.zeros((1, 10, 20), np.uint8)), Full(), grid, batch=4)
 
 
