@@ -168,7 +168,8 @@ def _circumstance(error: BaseException) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    click.echo(f"geounet: error: {' '.join(message.split())}", err=True)
+    line = " ".join(message.split()).encode(errors="backslashreplace").decode()
+    click.echo(f"geounet: error: {line}", err=True)
     return code
 
 

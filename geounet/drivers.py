@@ -40,6 +40,7 @@ def read_head(file: Path) -> bytes:
         RasterError: missing, not readable, no regular file, or empty.
     """
     try:
+        str(file.absolute()).encode()
         mode = file.stat().st_mode
         if stat.S_ISDIR(mode):
             raise RasterError(f"{file}: is a folder, expected a raster file; name the file in it")
@@ -47,6 +48,8 @@ def read_head(file: Path) -> bytes:
             raise RasterError(f"{file}: is a pipe or device, expected a raster file; save it first")
         with file.open("rb") as stream:
             head = stream.read(_HEAD)
+    except UnicodeEncodeError as error:
+        raise RasterError(f"{file}: the name is not UTF-8; rename it, or its folder") from error
     except OSError as error:
         raise RasterError(f"{file}: {reason(error)}; check the path") from error
     if not head:

@@ -42,10 +42,14 @@ def check_target(
         suffixes: the suffixes known here, with their dots.
 
     Raises:
-        OptionError: the suffix is unknown, or the output is an input.
+        OptionError: the suffix or the name is unusable, or the output is an input.
         TargetError: the output exists, is a folder, or its folder is missing or read-only.
     """
     target, known = Path(path), tuple(suffixes)
+    try:
+        str(target.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(f"{path}: the name is not UTF-8; choose another") from error
     if target.suffix.lower() not in known:
         got = target.suffix or "no suffix"
         raise OptionError(f"{path}: unknown kind of output ({got}, expected {', '.join(known)})")

@@ -237,6 +237,18 @@ def test_a_scale_without_a_span_is_refused(scene, model, tmp_path, capsys, scale
     assert "black below white" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+def test_a_name_that_is_no_text_is_refused_at_once(scene, model, tmp_path, capsys):
+    """GDAL wants UTF-8; said before the work, and not called damage."""
+    strange = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.tif")
+    Path(strange).write_bytes(scene.read_bytes())
+    good = ["-o", str(tmp_path / "o.gpkg"), "-m", str(model)]
+    assert main(["predict", strange, *good]) == 2
+    assert "not UTF-8; rename it" in capsys.readouterr().err
+    assert main(["predict", str(scene), *good, "--mask", strange]) == 2
+    assert "not UTF-8; choose another" in capsys.readouterr().err
+
+
 def test_no_words_print_the_help(capsys):
     """All of it, on lines of its own."""
     assert main([]) == 2
