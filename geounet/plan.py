@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from geounet.blend import weights_of
 from geounet.errors import GeounetWarning, OptionError, RasterError
-from geounet.grid import TileGrid
+from geounet.grid import BAND_WIDTH, TileGrid
 from geounet.quantise import level
 from geounet.raster import RasterInfo, Reader, suggest_scale
 
@@ -37,7 +37,7 @@ class PlanOptions:
     """Probability from which a pixel is building; None takes the model's own."""
     batch_size: int | Literal["auto"] = "auto"
     """Tiles in a batch."""
-    band_width: int = 16_384
+    band_width: int = BAND_WIDTH
     """Widest band of columns, in pixels, that is inferred in one go."""
 
 
