@@ -6,7 +6,7 @@ DEMO = demo
 SOURCES = geounet cli tests benchmarks
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check format bench docs clean
+.PHONY: help demo test check format bench model docs clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,10 @@ format: $(BIN)/.ready-dev  ## put every file into shape
 bench: $(BIN)/.ready-dev  ## measure tracing and memory (minutes)
 	$(BIN)/python benchmarks/tracing.py --size 6000
 	$(BIN)/python benchmarks/memory.py --size 8000
+
+model: $(BIN)/.ready  ## train the bundled model again: make model DATA=FOLDER (an hour on a CPU)
+	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --recipe buildings \
+		--steps 7000 --seed 1 --name buildings -o geounet/weights/buildings.safetensors --overwrite
 
 docs: $(BIN)/.ready-dev  ## check that the documents match the code
 	$(BIN)/python -m pytest -q tests/test_docs.py

@@ -118,15 +118,14 @@ def command(inputs: tuple[str, ...], out: Path, *, as_json: bool, quiet: bool, *
     results = []
     for raster, target, chosen in targets_of(rasters, out, options):
         with Bar(Path(raster).name, "tile", quiet=quiet) as bar:
-            results.append(predict(raster, target, chosen, bar))
+            result = predict(raster, target, chosen, bar)
+        results.append(result)
+        if not as_json:
+            click.echo("\n".join(map(str, result.out)))
+        if not quiet and not as_json:
+            click.echo(_line(result), err=True)
     if as_json:
         click.echo(json.dumps(_summary(results)))
-        return
-    for result in results:
-        for path in result.out:
-            click.echo(path)
-        if not quiet:
-            click.echo(_line(result), err=True)
 
 
 def _options(rest: dict[str, Any]) -> Any:
@@ -155,8 +154,9 @@ def _summary(results: list[Any]) -> dict[str, Any]:
 
 
 def _line(result: Any) -> str:
+    noun = "footprint" if result.polygons == 1 else "footprints"
     return (
-        f"geounet: {result.polygons:,} footprints in {result.seconds['total']:.0f} s "
+        f"geounet: {result.polygons:,} {noun} in {result.seconds['total']:.0f} s "
         f"({result.mpix_per_s:.2f} Mpx/s on {result.device}, {result.precision}, "
         f"tile {result.tile}, halo {result.halo}), "
         f"peak memory {result.peak_memory_bytes / 1e9:.1f} GB"

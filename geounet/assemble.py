@@ -187,7 +187,8 @@ class Assembly:
             path = self._staged[targets.probability]
             probability = enter(probability_writer(path, self._info, self._table.classes))
         if targets.mask is not None:
-            mask = enter(class_writer(self._staged[targets.mask], self._info))
+            path = self._staged[targets.mask]
+            mask = enter(class_writer(path, self._info, len(self._table.classes)))
         return probability, mask
 
     def _write_rows(self, segment: Segment) -> None:

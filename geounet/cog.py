@@ -28,8 +28,18 @@ NODATA = 255
 PROBABILITY_SCALE = 1 / 254
 """Value of one step of a quantised probability."""
 
-CLASS_COLOURS = {0: (245, 245, 245, 255), 1: (200, 60, 50, 255), NODATA: (0, 0, 0, 0)}
-"""Colours of a class raster: background, building, nothing."""
+BACKGROUND, NOTHING = (245, 245, 245, 255), (0, 0, 0, 0)
+
+CLASS_COLOURS = (
+    (200, 60, 50, 255),
+    (0, 114, 178, 255),
+    (230, 159, 0, 255),
+    (0, 158, 115, 255),
+    (204, 121, 167, 255),
+    (86, 180, 233, 255),
+    (240, 228, 66, 255),
+)
+"""Colours of the classes, in turn; told apart by the colour-blind (Okabe and Ito 2008)."""
 
 BLOCK = 512
 
@@ -161,6 +171,8 @@ def probability_writer(path: Path, info: RasterInfo, classes: tuple[str, ...]) -
     return CogWriter(path, info=info, count=len(names), descriptions=names, scale=PROBABILITY_SCALE)
 
 
-def class_writer(path: Path, info: RasterInfo) -> CogWriter:
-    """Return a writer of a class raster: 0 background, 1 building, 255 nothing known."""
-    return CogWriter(path, info=info, count=1, colormap=CLASS_COLOURS, resampling="mode")
+def class_writer(path: Path, info: RasterInfo, classes: int = 1) -> CogWriter:
+    """Return a writer of a class raster: 0 background, 1 the first class, 255 nothing known."""
+    colours = {at + 1: CLASS_COLOURS[at % len(CLASS_COLOURS)] for at in range(classes)}
+    colours |= {0: BACKGROUND, NODATA: NOTHING}
+    return CogWriter(path, info=info, count=1, colormap=colours, resampling="mode")

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from geounet.backends import Model, Step
 
+WITHOUT_EFFECT = ("plan", "probability", "mask", "report", "overwrite", "allow_vrt")
+"""Options that do not change the footprints; the plan's are stored as they were settled."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -370,7 +373,8 @@ def _refuse_metres(info: RasterInfo, options: PredictOptions) -> None:
 
 def _facts(raster: str | Path, model: Model, options: PredictOptions, plan: Plan) -> dict[str, Any]:
     """What the output says of where it comes from."""
-    asked = {f.name: getattr(options, f.name) for f in fields(options) if f.name != "plan"}
+    names = [entry.name for entry in fields(options) if entry.name not in WITHOUT_EFFECT]
+    asked = {name: getattr(options, name) for name in names}
     asked |= {"model": model.card.name, "threshold": plan.level / 254}
     asked |= {"tile": plan.grid.tile, "halo": plan.grid.halo, "blend": plan.blend}
     facts = {
