@@ -111,7 +111,8 @@ def command(inputs: tuple[str, ...], out: Path, *, as_json: bool, quiet: bool, *
     Example: geounet predict big.tif --out buildings.gpkg --probability p.tif
     """
     from geounet.inputs import find_rasters
-    from geounet.predict import predict, targets_of
+    from geounet.jobs import targets_of
+    from geounet.predict import predict
 
     rasters = find_rasters(inputs)
     options = _options(rest)

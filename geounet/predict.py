@@ -8,14 +8,14 @@ import resource
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from geounet import __version__
-from geounet.assemble import VECTOR_SUFFIXES, Assembly, Targets, make_folder
+from geounet.assemble import Assembly, Targets
 from geounet.errors import GeounetWarning, OptionError
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from geounet.backends import Model, Step
+    from geounet.model import ModelCard
 
 WITHOUT_EFFECT = ("plan", "probability", "mask", "report", "overwrite", "allow_vrt")
 """Options that do not change the footprints; the plan's are stored as they were settled."""
@@ -141,24 +142,24 @@ def predict(
         GeounetError: see `geounet.errors`; nothing is left at the output paths.
     """
     started, options = time.perf_counter(), options or PredictOptions()
-    targets = _targets(Path(out), options)
-    targets.check(raster, overwrite=options.overwrite)
+    goals = targets(Path(out), options)
+    goals.check(raster, overwrite=options.overwrite)
     model = _model(options)
     with opened(raster, model, options) as reader:
         step = _step(model, options)
         plan = make_plan(reader.info.shape, model.card, options.plan, step.device)
         tally = Tally()
         walk = Walk(plan, reader, step, tally, _counter(plan, progress))
-        table = _table(reader, model, options)
+        table = _table(reader.info, model.card, options)
         facts = _facts(raster, model, options, plan)
-        with Assembly(reader.info, plan, targets, table, tally) as assembly:
-            cells = _cells(walk, keep_q=targets.rasters)
+        with Assembly(reader.info, plan, goals, table, tally) as assembly:
+            cells = _cells(walk, keep_q=goals.rasters)
             for strip in strips(plan.grid, cells, assembly.folder):
                 assembly.add(strip)
             polygons = assembly.write(facts)
             tally.seconds["total"] = time.perf_counter() - started
-            result = _result(walk, targets, step, polygons, assembly.valid_pixels)
-            if targets.report is not None:
+            result = _result(walk, goals, step, polygons, assembly.valid_pixels)
+            if goals.report is not None:
                 _write_report(assembly, reader, facts, result)
     return result
 
@@ -193,46 +194,6 @@ def stream(
                 p = q.astype(np.float32) / np.float32(254)
                 p[q == 255] = np.nan  # noqa: PLR2004
                 yield cell.core, p
-
-
-def targets_of(
-    rasters: Sequence[str], out: Path, options: PredictOptions
-) -> list[tuple[str, Path, PredictOptions]]:
-    """Return each raster with its own output and options.
-
-    One raster goes to the file `out`; of several, or into an existing folder, each goes to a file
-    of its own name there, and the side outputs to files in their folders likewise.
-
-    Raises:
-        OptionError: several rasters for one file, or two rasters of one name.
-        OutputError: an output exists, or cannot be written.
-    """
-    if len(rasters) == 1 and not out.is_dir():
-        return [(rasters[0], out, options)]
-    if out.suffix.lower() in VECTOR_SUFFIXES:
-        raise OptionError(f"{len(rasters)} inputs need a folder, got {out}; name a folder")
-    stems = [Path(raster).stem for raster in rasters]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        raise OptionError(
-            f"several inputs are called {twice[0]}; predict them into folders of their own"
-        )
-    jobs = [
-        (raster, out / f"{stem}{VECTOR_SUFFIXES[0]}", _in_folders(options, stem))
-        for raster, stem in zip(rasters, stems, strict=True)
-    ]
-    for folder in filter(None, (out, options.probability, options.mask, options.report)):
-        make_folder(folder)
-    for raster, target, chosen in jobs:
-        _targets(target, chosen).check(raster, overwrite=options.overwrite)
-    return jobs
-
-
-def _in_folders(options: PredictOptions, stem: str) -> PredictOptions:
-    kinds = {"probability": ".tif", "mask": ".tif", "report": ".html"}
-    folders = {kind: getattr(options, kind) for kind in kinds}
-    paths = {kind: at / f"{stem}{kinds[kind]}" for kind, at in folders.items() if at is not None}
-    return replace(options, **paths)
 
 
 @contextmanager
@@ -296,7 +257,8 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _targets(out: Path, options: PredictOptions) -> Targets:
+def targets(out: Path, options: PredictOptions) -> Targets:
+    """Return where the parts of a result go."""
     sides = (options.probability, options.mask, options.report)
     return Targets(out, *(None if path is None else Path(path) for path in sides))
 
@@ -343,32 +305,19 @@ def _counter(plan: Plan, progress: Progress) -> Callable[[], None]:
     return count
 
 
-def _table(reader: Reader, model: Model, options: PredictOptions) -> TableOptions:
-    card, info = model.card, reader.info
-    if info.crs is None:
-        _refuse_metres(info, options)
-    asked = options.min_area is not None or options.min_pixels is not None
-    min_area = options.min_area if asked else card.min_area_m2
-    # without a CRS pixels are taken to be the model's own
-    own_pixels = round(card.min_area_m2 / card.gsd**2) if info.crs is None and not asked else 0
+def _table(info: RasterInfo, card: ModelCard, options: PredictOptions) -> TableOptions:
+    area, pixels = options.min_area, options.min_pixels
+    if area is None and pixels is None:  # without a CRS pixels are taken to be the model's own
+        area = card.min_area_m2 if info.crs is not None else None
+        pixels = round(card.min_area_m2 / card.gsd**2) if info.crs is None else None
     return TableOptions(
         classes=card.classes,
         layers=card.layers,
-        min_area_m2=(min_area or 0.0) if info.crs is not None else 0.0,
-        min_pixels=options.min_pixels or own_pixels,
+        min_area_m2=area or 0.0,
+        min_pixels=pixels or 0,
         crs=options.crs,
         source=info.path.name,
     )
-
-
-def _refuse_metres(info: RasterInfo, options: PredictOptions) -> None:
-    if options.min_area is not None:
-        raise OptionError(
-            f"{info.path}: has no CRS, so --min-area {options.min_area:g} m² means nothing; "
-            "use --min-pixels"
-        )
-    if options.crs is not None:
-        raise OptionError(f"{info.path}: has no CRS, so --crs cannot be reached; leave it out")
 
 
 def _facts(raster: str | Path, model: Model, options: PredictOptions, plan: Plan) -> dict[str, Any]:

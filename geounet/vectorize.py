@@ -143,10 +143,6 @@ def _probability(patch: Patch, info: RasterInfo) -> NDArray[np.uint8] | None:
 
 
 def _table(info: RasterInfo, options: VectorizeOptions) -> TableOptions:
-    if info.crs is None and options.min_area is not None:
-        raise OptionError(f"{info.path}: has no CRS, so --min-area means nothing; use --min-pixels")
-    if info.crs is None and options.crs is not None:
-        raise OptionError(f"{info.path}: has no CRS, so --crs cannot be reached; leave it out")
     return TableOptions(
         classes=("building",),
         layers=("buildings",),

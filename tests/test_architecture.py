@@ -23,6 +23,7 @@ FLOORS = (
     {"journal"},
     {"assemble"},
     {"predict", "vectorize"},
+    {"jobs"},
     {"__init__"},
 )
 """Rooms from the ground up; a room imports rooms below it, and its own."""

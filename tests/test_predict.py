@@ -17,8 +17,9 @@ from fakes import PaintModel
 from rasterio.features import shapes
 
 from geounet.errors import GeounetWarning, OptionError, OutputError, RasterError
+from geounet.jobs import targets_of
 from geounet.plan import PlanOptions
-from geounet.predict import PredictOptions, predict, stream, targets_of
+from geounet.predict import PredictOptions, predict, stream
 from geounet.quantise import quantise
 from geounet.vectorize import VectorizeOptions, vectorize
 

@@ -175,8 +175,8 @@ def test_without_a_crs_lengths_are_null():
 @pytest.mark.parametrize(
     ("crs", "options", "message"),
     [
-        (None, TableOptions(min_area_m2=1), "in pixels"),
-        (None, TableOptions(crs="EPSG:4326"), "none of its own"),
+        (None, TableOptions(min_area_m2=1), "use --min-pixels"),
+        (None, TableOptions(crs="EPSG:4326"), "leave it out"),
         (32633, TableOptions(crs="EPSG:0"), "not known"),
         (32633, TableOptions(crs="EPSG:5773"), "no map's .a Vertical CRS"),
         (32633, TableOptions(crs="EPSG:4978"), "no map's .a Geocentric CRS"),

@@ -177,13 +177,13 @@ def output_crs(info: RasterInfo, options: TableOptions) -> CRS | None:
     """
     if info.crs is None and options.min_area_m2 > 0:
         raise OptionError(
-            f"a minimum area of {options.min_area_m2:g} m² needs a CRS and {info.path} has none; "
-            "give it in pixels"
+            f"{info.path}: has no CRS, so --min-area {options.min_area_m2:g} m² means nothing; "
+            "use --min-pixels"
         )
     if options.crs is None:
         return info.crs
     if info.crs is None:
-        raise OptionError(f"CRS {options.crs} cannot be reached: {info.path} has none of its own")
+        raise OptionError(f"{info.path}: has no CRS, so --crs cannot be reached; leave it out")
     try:
         found = CRS.from_user_input(options.crs)
     except CRSError as error:

@@ -1,0 +1,54 @@
+"""Several rasters at once: which of them goes where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geounet.assemble import VECTOR_SUFFIXES, make_folder
+from geounet.errors import OptionError
+from geounet.predict import PredictOptions, targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def targets_of(
+    rasters: Sequence[str], out: Path, options: PredictOptions
+) -> list[tuple[str, Path, PredictOptions]]:
+    """Return each raster with its own output and options.
+
+    One raster goes to the file `out`; of several, or into an existing folder, each goes to a file
+    of its own name there, and the side outputs to files in their folders likewise.
+
+    Raises:
+        OptionError: several rasters for one file, or two rasters of one name.
+        OutputError: an output exists, or cannot be written.
+    """
+    if len(rasters) == 1 and not out.is_dir():
+        return [(rasters[0], out, options)]
+    if out.suffix.lower() in VECTOR_SUFFIXES:
+        raise OptionError(f"{len(rasters)} inputs need a folder, got {out}; name a folder")
+    stems = [Path(raster).stem for raster in rasters]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise OptionError(
+            f"several inputs are called {twice[0]}; predict them into folders of their own"
+        )
+    jobs = [
+        (raster, out / f"{stem}{VECTOR_SUFFIXES[0]}", _in_folders(options, stem))
+        for raster, stem in zip(rasters, stems, strict=True)
+    ]
+    for folder in filter(None, (out, options.probability, options.mask, options.report)):
+        make_folder(folder)
+    for raster, target, chosen in jobs:
+        targets(target, chosen).check(raster, overwrite=options.overwrite)
+    return jobs
+
+
+def _in_folders(options: PredictOptions, stem: str) -> PredictOptions:
+    kinds = {"probability": ".tif", "mask": ".tif", "report": ".html"}
+    folders = {kind: getattr(options, kind) for kind in kinds}
+    paths = {kind: at / f"{stem}{kinds[kind]}" for kind, at in folders.items() if at is not None}
+    return replace(options, **paths)
