@@ -46,7 +46,7 @@ bench: $(BIN)/.ready-dev  ## measure tracing and memory (minutes)
 
 model: $(BIN)/.ready  ## train the bundled model again: make model DATA=FOLDER (an hour on a CPU)
 	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --recipe buildings \
-		--steps 7000 --seed 1 --name buildings -o geounet/weights/buildings.safetensors --overwrite
+		--steps 16000 --seed 1 --name buildings -o geounet/weights/buildings.safetensors --overwrite
 
 docs: $(BIN)/.ready-dev  ## check that the documents match the code
 	$(BIN)/python -m pytest -q tests/test_docs.py

@@ -11,7 +11,7 @@ import torch
 
 from geounet.errors import TrainingError
 from geounet.model import load_model
-from geounet.training.chips import ChipSampler
+from geounet.training.chips import ChipSampler, sized
 from geounet.training.dataset import Sheet, load_sheets, read_manifest
 from geounet.training.finish import train
 from geounet.training.fit import FitOptions
@@ -38,7 +38,7 @@ def sheet(split="train", *, seed=0, place="here", size=96, gsd=0.3):
     image = np.where(mask, 200, 60) + rng.integers(-20, 20, (3, size, size))
     return Sheet(
         name=f"{split}{seed}", place=place, split=split, image=image.astype(np.uint8), mask=mask,
-        gsd=gsd, weight=1.0,
+        valid=np.ones_like(mask), gsd=gsd, weight=1.0,
     )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_a_chip_depends_on_seed_and_step_alone():
 
 def test_image_and_mask_turn_together():
     """Where the picture is bright the mask is set, after every flip and crop."""
-    images, masks = ChipSampler([sheet(size=64)], TINY, 0).batch(3)
+    images, masks, _ = ChipSampler([sheet(size=64)], TINY, 0).batch(3)
     bright = images.mean(1, keepdim=True)
     for picture, mask in zip(bright, masks, strict=True):
         inside, outside = mask > 0.99, mask < 0.01
@@ -76,8 +76,39 @@ def test_edges_weigh_more():
 def test_a_perfect_answer_has_hardly_a_loss():
     """Sure and right is near zero, sure and wrong is large."""
     truth = (torch.rand(2, 1, 16, 16) > 0.5).float()
-    assert overlap_loss((truth - 0.5) * 40, truth, 1.0) < 0.01
-    assert overlap_loss((0.5 - truth) * 40, truth, 1.0) > 10
+    valid = torch.ones_like(truth)
+    assert overlap_loss((truth - 0.5) * 40, truth, valid, 1.0) < 0.01
+    assert overlap_loss((0.5 - truth) * 40, truth, valid, 1.0) > 10
+
+
+def test_nodata_is_not_learnt_from():
+    """What stands beyond the valid pixels changes neither loss nor gradient."""
+    truth, logits = (torch.rand(2, 1, 16, 16) > 0.5).float(), torch.randn(2, 1, 16, 16)
+    valid = torch.ones_like(truth)
+    valid[..., 12:] = 0
+    other = torch.where(valid > 0, logits, -logits)
+    assert overlap_loss(logits, truth, valid, 0.0) == overlap_loss(other, truth, valid, 0.0)
+    assert overlap_loss(logits, truth, valid, 1.0) != overlap_loss(logits, truth, valid**0, 1.0)
+
+
+def test_nodata_lends_no_colour():
+    """On a coarser grid the pixels at the edge of the flight keep their own value."""
+    valid = np.zeros((64, 64), bool)
+    valid[:, :37] = True
+    image = np.where(valid, 120, 0).astype(np.uint8)[None].repeat(3, 0)
+    pixels, _, shown = sized(image, valid, valid, (23, 23))
+    assert torch.allclose(pixels[shown.expand_as(pixels) > 0], torch.tensor(120.0), atol=1e-3)
+    assert shown.mean() == pytest.approx(37 / 64, abs=0.03)
+
+
+def test_chips_end_where_the_flight_does():
+    """A share of the chips is cut by a straight edge, image and mask stay what they were."""
+    cut = ChipSampler([sheet()], replace(TINY, blank=1.0), 3).batch(0)
+    whole = ChipSampler([sheet()], replace(TINY, blank=0.0), 3).batch(0)
+    assert whole.valid.all()
+    assert all(0 < chip.mean() <= 1 for chip in cut.valid)
+    assert (cut.valid.mean((1, 2, 3)) < 1).any()
+    assert torch.equal(cut.masks[0], whole.masks[0])
 
 
 def test_training_learns_and_writes_a_model(tmp_path):

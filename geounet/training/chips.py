@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from geounet.training.dataset import Sheet
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from geounet.training.dataset import Sheet
     from geounet.training.recipes import Recipe
 
 Rng = np.random.Generator
+_HALF = 0.5
+
+
+class Batch(NamedTuple):
+    """Chips to learn from, float32."""
+
+    images: Tensor
+    """`(batch, bands, chip, chip)`, 0–255."""
+    masks: Tensor
+    """`(batch, 1, chip, chip)`, 1 = building."""
+    valid: Tensor
+    """`(batch, 1, chip, chip)`, 1 = data, 0 = nodata."""
 
 
 class ChipSampler:
@@ -31,28 +43,22 @@ class ChipSampler:
         self._seed = seed
         self._shares = _shares(self._sheets)
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return a batch, the same for the same step.
-
-        Returns:
-            Images `(batch, bands, chip, chip)` float32, 0–255, and masks
-            `(batch, 1, chip, chip)` float32, 1 = building.
-        """
+    def batch(self, step: int) -> Batch:
+        """Return a batch, the same for the same step."""
         rng = np.random.default_rng([self._seed, step])
         picks = rng.choice(len(self._sheets), self._recipe.batch_size, p=self._shares)
         chips = [self._chip(self._sheets[pick], rng) for pick in picks]
-        images, masks = zip(*chips, strict=True)
-        return torch.stack(images), torch.stack(masks)
+        return Batch(*(torch.stack(maps) for maps in zip(*chips, strict=True)))
 
-    def _chip(self, sheet: Sheet, rng: Rng) -> tuple[Tensor, Tensor]:
+    def _chip(self, sheet: Sheet, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
         low, high = np.log(self._recipe.gsd_range)
         edge = round(self._recipe.chip * float(np.exp(rng.uniform(low, high))) / sheet.gsd)
-        image, mask = _crop(sheet, edge, rng)
         size = (self._recipe.chip, self._recipe.chip)
-        pixels = _resize(torch.from_numpy(image).float(), size)
-        truth = _resize(torch.from_numpy(mask[None]).float(), size)
-        pixels, truth = _turned(pixels, truth, rng)
-        return _lit(pixels, rng), truth
+        pixels, truth, valid = sized(*_crop(sheet, edge, rng), size)
+        pixels, truth, valid = _turned(pixels, truth, valid, rng)
+        if rng.random() < self._recipe.blank:
+            valid = valid * _flown(self._recipe.chip, rng)
+        return _lit(pixels, rng), truth, valid
 
 
 def _shrunk(sheet: Sheet, finest: float) -> Sheet:
@@ -61,16 +67,13 @@ def _shrunk(sheet: Sheet, finest: float) -> Sheet:
     if factor <= 1.2:  # noqa: PLR2004  (a smaller step is not worth the blur)
         return sheet
     size = (round(sheet.mask.shape[0] / factor), round(sheet.mask.shape[1] / factor))
-    image = _resize(torch.from_numpy(np.ascontiguousarray(sheet.image)).float(), size)
-    mask = _resize(torch.from_numpy(sheet.mask[None]).float(), size)
-    return Sheet(
-        name=sheet.name,
-        place=sheet.place,
-        split=sheet.split,
+    image, mask, valid = sized(sheet.image, sheet.mask, sheet.valid, size)
+    return replace(
+        sheet,
         image=image.round().byte().numpy(),
-        mask=(mask[0] >= 0.5).numpy(),  # noqa: PLR2004
+        mask=(mask[0] >= _HALF).numpy(),
+        valid=(valid[0] >= _HALF).numpy(),
         gsd=sheet.gsd * factor,
-        weight=sheet.weight,
     )
 
 
@@ -82,19 +85,41 @@ def _shares(sheets: Sequence[Sheet]) -> NDArray[np.float64]:
     return np.asarray(shares / shares.sum())
 
 
-def _crop(sheet: Sheet, edge: int, rng: Rng) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """A square of the sheet, mirrored where the sheet is smaller."""
+def _crop(
+    sheet: Sheet, edge: int, rng: Rng
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+    """A square of the sheet, mirrored where the sheet is smaller: image, mask, valid."""
     height, width = sheet.mask.shape
     row = int(rng.integers(max(height - edge, 0) + 1))
     col = int(rng.integers(max(width - edge, 0) + 1))
-    image = sheet.image[:, row : row + edge, col : col + edge]
-    mask = sheet.mask[row : row + edge, col : col + edge]
-    short = (edge - mask.shape[0], edge - mask.shape[1])
-    if max(short) > 0:
-        pads = ((0, short[0]), (0, short[1]))
+    square = np.s_[..., row : row + edge, col : col + edge]
+    image, mask, valid = sheet.image[square], sheet.mask[square], sheet.valid[square]
+    pads = ((0, edge - mask.shape[0]), (0, edge - mask.shape[1]))
+    if pads != ((0, 0), (0, 0)):
         image = np.pad(image, ((0, 0), *pads), mode="symmetric")
-        mask = np.pad(mask, pads, mode="symmetric")
-    return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+        mask, valid = (np.pad(maps, pads, mode="symmetric") for maps in (mask, valid))
+    return image, mask, valid
+
+
+def sized(
+    image: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    valid: NDArray[np.bool_],
+    size: tuple[int, int],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return image, soft mask and valid mask on another grid, float32.
+
+    Nodata lends no colour to its neighbours; a pixel is valid when half of it is.
+    """
+    share = _resize(_tensor(valid[None]), size)
+    pixels, truth = _resize(_tensor(image * valid), size), _resize(_tensor(mask[None]), size)
+    if not valid.all():
+        pixels = pixels / share.clamp(min=1e-3)
+    return pixels, truth, (share >= _HALF).float()
+
+
+def _tensor(array: NDArray[np.uint8] | NDArray[np.bool_]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).float()
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -104,12 +129,21 @@ def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return resized[0]
 
 
-def _turned(image: Tensor, mask: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
+def _turned(image: Tensor, mask: Tensor, valid: Tensor, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
     """One of the eight symmetries of the square."""
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-    both = torch.rot90(torch.cat([image, mask]), turns, (1, 2))
-    both = both.flip(2) if flip else both
-    return both[:-1], both[-1:]
+    stack = torch.rot90(torch.cat([image, mask, valid]), turns, (1, 2))
+    stack = stack.flip(2) if flip else stack
+    return stack[:-2], stack[-2:-1], stack[-1:]
+
+
+def _flown(edge: int, rng: Rng) -> Tensor:
+    """A chip cut by the edge of the flight: 1 on one side of a random line, `(1, edge, edge)`."""
+    angle, middle = rng.uniform(0, 2 * np.pi), (edge - 1) / 2
+    rows, cols = np.mgrid[:edge, :edge] - middle
+    across = rows * np.sin(angle) + cols * np.cos(angle)
+    side = across < rng.uniform(-0.2, 0.6) * edge
+    return torch.from_numpy(side[None]).float()
 
 
 def _lit(image: Tensor, rng: Rng) -> Tensor:

@@ -62,6 +62,8 @@ class Sheet:
     """`(bands, height, width)`."""
     mask: NDArray[np.bool_]
     """`(height, width)`, True = building."""
+    valid: NDArray[np.bool_]
+    """`(height, width)`, True = data. Nodata is shown to the network as in prediction."""
     gsd: float
     """Metres a pixel."""
     weight: float
@@ -146,6 +148,7 @@ def _towns(table: dict[str, Any]) -> Iterator[Sheet]:
             split=table["split"],
             image=scene.image,
             mask=scene.mask,
+            valid=scene.valid,
             gsd=TOWN_GSD,
             weight=table["weight"],
         )
@@ -159,14 +162,15 @@ def _images(folder: Path, table: dict[str, Any]) -> Iterator[Sheet]:
     for path in wanted:
         with open_raster(path, bands=(1, 2, 3)) as reader:
             window = Window(*table.get("window", (0, 0, reader.info.width, reader.info.height)))
-            image = reader.read(window).data
+            pixels = reader.read(window)
             mask = _mask(reader, window, folder / table["labels"], path)
         yield Sheet(
             name=path.stem,
             place=table["name"],
             split=table["split"],
-            image=image.astype(np.uint8, copy=False),
+            image=pixels.data.astype(np.uint8, copy=False),
             mask=mask,
+            valid=pixels.valid,
             gsd=float(table["gsd"]),
             weight=table["weight"],
         )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from geounet.training.chips import Batch
     from geounet.training.dataset import Sheet
     from geounet.training.recipes import Recipe
 
@@ -90,7 +91,7 @@ def fit(
         for step in range(1, recipe.steps + 1):
             batch = pending.result()
             pending = loader.submit(run.sampler.batch, step)
-            run.step(*batch)
+            run.step(batch)
             if step % LOG_EVERY == 0:
                 rows.writerow([step, round(run.seconds), f"{run.loss():.4f}", "", ""])
                 file.flush()
@@ -150,13 +151,14 @@ class _Run:
             raise TrainingError("the loss is no longer finite; try a smaller learning rate")
         return mean
 
-    def step(self, images: Tensor, masks: Tensor) -> None:
+    def step(self, batch: Batch) -> None:
         """One step of the optimiser and of the average."""
-        images = images.to(self.device, memory_format=torch.channels_last)
-        pixels = (images / 255 - self.mean) / self.std
+        images = batch.images.to(self.device, memory_format=torch.channels_last)
+        masks, valid = batch.masks.to(self.device), batch.valid.to(self.device)
+        pixels = (images / 255 - self.mean) / self.std * valid  # 0 is the card's mean
         with torch.autocast(self.device.type, torch.bfloat16):
             logits = self.network(pixels)
-        loss = overlap_loss(logits.float(), masks.to(self.device), self.recipe.edge_weight)
+        loss = overlap_loss(logits.float(), masks, valid, self.recipe.edge_weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

@@ -17,14 +17,14 @@ def edge_weights(truth: Tensor, extra: float) -> Tensor:
     return 1 + extra * (grown - shrunk)
 
 
-def overlap_loss(logits: Tensor, truth: Tensor, edge_weight: float) -> Tensor:
+def overlap_loss(logits: Tensor, truth: Tensor, valid: Tensor, edge_weight: float) -> Tensor:
     """Return weighted cross-entropy plus the soft Dice loss of the batch.
 
     Dice after Milletari, Navab and Ahmadi 2016 (arXiv:1606.04797), smoothed by 1, over the
-    whole batch so that chips without buildings do not dominate.
+    whole batch so that chips without buildings do not dominate. Where `valid` is 0 nothing counts.
     """
-    weights = edge_weights(truth, edge_weight)
+    weights = edge_weights(truth, edge_weight) * valid
     entropy = functional.binary_cross_entropy_with_logits(logits, truth, weights)
-    p = torch.sigmoid(logits)
-    dice = (2 * (p * truth).sum() + 1) / (p.sum() + truth.sum() + 1)
+    p, t = torch.sigmoid(logits) * valid, truth * valid
+    dice = (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
     return entropy + 1 - dice

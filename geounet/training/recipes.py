@@ -37,6 +37,8 @@ class Recipe:
     """Decay of the running average of the weights, which is what is kept."""
     min_area_m2: float = 4.0
     """Smallest footprint the card lets through, square metres."""
+    blank: float = 0.15
+    """Share of the chips that are cut by an edge beyond which there is nodata."""
     edge_weight: float = 1.0
     """Extra weight of pixels within 2 pixels of an outline."""
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from geounet.backends.torch import TorchStep
 from geounet.evaluation.pixels import iou
+from geounet.training.chips import sized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,17 +31,16 @@ def score_sheets(segmenter: Segmenter, sheets: Sequence[Sheet]) -> dict[str, flo
 
 
 def probability(segmenter: Segmenter, sheet: Sheet) -> NDArray[np.float32]:
-    """Return the probability `(height, width)` float32 on the sheet's own grid."""
+    """Return the probability `(height, width)` float32 on the sheet's own grid, 0 on nodata."""
     card = segmenter.card
     height, width = sheet.mask.shape
     scale = sheet.gsd / card.gsd
     size = (max(round(height * scale), 1), max(round(width * scale), 1))
-    image = torch.from_numpy(np.ascontiguousarray(sheet.image)).float()[None]
-    small = functional.interpolate(image, size, mode="bilinear", antialias=True)
-    pads = [-extent % card.stride for extent in size]
-    padded = np.pad(small[0].numpy(), ((0, 0), (0, pads[0]), (0, pads[1])), mode="symmetric")
+    pixels, _, valid = sized(sheet.image, sheet.mask, sheet.valid, size)
+    pads = [(0, -extent % card.stride) for extent in size]
+    image = np.pad(pixels.numpy(), ((0, 0), *pads), mode="symmetric")
+    shown = np.pad(valid[0].numpy() > 0, pads, mode="symmetric")
     step = TorchStep(segmenter, device="cpu", precision="fp32")
-    valid = np.ones((1, *padded.shape[1:]), bool)
-    p = step(padded[None], valid)["probability"][:, :, : size[0], : size[1]]
+    p = step(image[None], shown[None])["probability"][:, :, : size[0], : size[1]]
     large = functional.interpolate(torch.from_numpy(p), (height, width), mode="bilinear")
-    return np.asarray(large[0, 0].numpy())
+    return np.asarray(large[0, 0].numpy() * sheet.valid)
