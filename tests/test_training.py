@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from geounet.errors import TrainingError
-from geounet.model import load_model
+from geounet.model import ModelCard, Segmenter, load_model
+from geounet.networks.registry import build
 from geounet.training.chips import ChipSampler, sized
 from geounet.training.dataset import Sheet, load_sheets, read_manifest
-from geounet.training.finish import train
+from geounet.training.finish import golden_chip, golden_tile, train
 from geounet.training.fit import FitOptions
 from geounet.training.losses import edge_weights, overlap_loss
 from geounet.training.recipes import Recipe, recipe
@@ -27,6 +28,12 @@ TINY = Recipe(
     learning_rate=2e-2,
     average=0.8,
 )
+
+
+def fit_nothing():
+    """A segmenter of random weights."""
+    network = build(TINY.network, TINY.network_options).eval()
+    return Segmenter(ModelCard(name="random", network=TINY.network, stride=4), network)
 
 
 def sheet(split="train", *, seed=0, place="here", size=96, gsd=0.3):
@@ -109,6 +116,20 @@ def test_chips_end_where_the_flight_does():
     assert all(0 < chip.mean() <= 1 for chip in cut.valid)
     assert (cut.valid.mean((1, 2, 3)) < 1).any()
     assert torch.equal(cut.masks[0], whole.masks[0])
+
+
+def test_a_golden_tile_shows_every_place():
+    """Four chips of 256 pixels, a place each while there are enough, with buildings and ground."""
+    here, there = sheet("validation", size=600), sheet("validation", place="there", seed=2, size=90)
+    chip = golden_chip(here, here.gsd)
+    assert chip.shape == (3, 256, 256)
+    assert 0 < (chip.mean(0) > 130).mean() < 1
+    model = fit_nothing()
+    pixels, expected = golden_tile(model, [here, there])
+    assert pixels.shape == (3, 512, 512)
+    assert expected.shape == (1, 512, 512)
+    assert np.array_equal(pixels[:, :256, :256], pixels[:, 256:, :256])
+    assert not np.array_equal(pixels[:, :256, :256], pixels[:, :256, 256:])
 
 
 def test_training_learns_and_writes_a_model(tmp_path):

@@ -11,6 +11,7 @@ from geounet.errors import TrainingError
 from geounet.evaluation.pixels import iou
 from geounet.model import Segmenter, save_model
 from geounet.outputs import staged
+from geounet.training.chips import sized
 from geounet.training.fit import FitOptions, fit
 from geounet.training.score import probability
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from geounet.training.recipes import Recipe
 
 THRESHOLDS = tuple(round(0.3 + 0.02 * step, 2) for step in range(21))
-GOLDEN_EDGE = 128
+GOLDEN_CHIP = 256
 
 
 def train(
@@ -81,9 +82,35 @@ def test_figures(segmenter: Segmenter, sheets: Sequence[Sheet]) -> dict[str, dic
 def golden_tile(
     segmenter: Segmenter, sheets: Sequence[Sheet]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the corner of the first training sheet with the output this machine computes."""
-    pixels = np.ascontiguousarray(sheets[0].image[:, :GOLDEN_EDGE, :GOLDEN_EDGE])
+    """Return a mosaic of four chips, of different places if it can be, and its expected output.
+
+    Returns:
+        Raw pixels `(bands, 512, 512)` at the model's ground sample distance, and their quantised
+        output `(classes, 512, 512)`.
+    """
+    known = [s for s in sheets if s.split == "validation"] or list(sheets)
+    firsts = list({sheet.place: sheet for sheet in reversed(known)}.values())
+    chips = [golden_chip(firsts[at % len(firsts)], segmenter.card.gsd) for at in range(4)]
+    pixels = np.concatenate([np.concatenate(chips[at : at + 2], axis=2) for at in (0, 2)], axis=1)
     return pixels, golden_output(segmenter, pixels)
+
+
+def golden_chip(sheet: Sheet, gsd: float) -> NDArray[np.uint8]:
+    """Return the chip `(bands, 256, 256)` of a sheet that is most nearly half building."""
+    scale = sheet.gsd / gsd
+    size = (max(round(sheet.mask.shape[0] * scale), 1), max(round(sheet.mask.shape[1] * scale), 1))
+    pixels, truth, _ = sized(sheet.image, sheet.mask, sheet.valid, size)
+    short = [(0, max(GOLDEN_CHIP - extent, 0)) for extent in size]
+    image = np.pad(pixels.round().byte().numpy(), ((0, 0), *short), mode="symmetric")
+    mask = np.pad(truth[0].numpy(), short, mode="symmetric")
+    corners = [
+        (row, col)
+        for row in range(0, mask.shape[0] - GOLDEN_CHIP + 1, GOLDEN_CHIP // 2)
+        for col in range(0, mask.shape[1] - GOLDEN_CHIP + 1, GOLDEN_CHIP // 2)
+    ]
+    shares = [mask[row:, col:][:GOLDEN_CHIP, :GOLDEN_CHIP].mean() for row, col in corners]
+    row, col = corners[int(np.argmin(np.abs(np.array(shares) - 0.5)))]
+    return image[:, row : row + GOLDEN_CHIP, col : col + GOLDEN_CHIP]
 
 
 def _by_place(
