@@ -44,7 +44,7 @@ bench: $(BIN)/.ready-dev  ## measure tracing and memory (minutes)
 	$(BIN)/python benchmarks/tracing.py --size 6000
 	$(BIN)/python benchmarks/memory.py --size 8000
 
-model: $(BIN)/.ready  ## train the bundled model again: make model DATA=FOLDER (an hour on a CPU)
+model: $(BIN)/.ready  ## train the bundled model again: make model DATA=FOLDER (80 minutes on two cores)
 	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --recipe buildings \
 		--steps 16000 --seed 1 --name buildings -o geounet/weights/buildings.safetensors --overwrite
 

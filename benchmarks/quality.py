@@ -28,7 +28,7 @@ from geounet.evaluation.pixels import iou
 from geounet.scenes import write_samples
 from geounet.training.dataset import load_sheets, read_manifest
 
-TOWNS = (9001, 9002, 9003)
+TOWNS = (9201, 9202, 9203, 9204, 9205)
 TOWN_SIZE = 1024
 
 

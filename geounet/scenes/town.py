@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 GSD = 0.3
 """Edge of a pixel in metres."""
-_SLIVER = 10.0
+# Parts of roofs that the edge of the picture leaves smaller than 4 m² are nobody's building.
+_SLIVER = 4.0 / GSD**2
 # Roofs closer than this many pixels are one footprint: 0.9 m cannot be told apart at 0.3 m.
 _GAP = 3.0
 # Least depth of the nodata edge, as a share of the picture.

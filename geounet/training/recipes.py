@@ -23,7 +23,7 @@ class Recipe:
     """Ground sample distance the model is made for, metres."""
     gsd_range: tuple[float, float] = (0.2, 0.5)
     """Ground sample distances drawn in training, log-uniform, metres."""
-    steps: int = 12_000
+    steps: int = 16_000
     """Optimiser steps."""
     batch_size: int = 8
     """Chips in a step."""
@@ -35,7 +35,7 @@ class Recipe:
     """Of AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101)."""
     average: float = 0.998
     """Decay of the running average of the weights, which is what is kept."""
-    min_area_m2: float = 4.0
+    min_area_m2: float = 8.0
     """Smallest footprint the card lets through, square metres."""
     blank: float = 0.15
     """Share of the chips that are cut by an edge beyond which there is nodata."""
