@@ -32,6 +32,8 @@ class Halo:
     """How tiles are joined."""
     bound: float | None
     """Largest difference from an untiled pass that is promised; None where nothing is."""
+    covers: bool
+    """The halo covers the receptive field."""
     why: str
     """The same in words."""
 
@@ -49,10 +51,10 @@ def settle_halo(card: ModelCard, size: int | Literal["auto"], blend: str | None)
         OptionError: there is no such blend.
     """
     size = _auto(card) if size == "auto" else size
-    bound = _bound(card, size)
-    blend = blend or ("hann" if bound is None else "crop")
-    bound = None if weights_of(blend) else bound
-    return Halo(size, blend, bound, _why(card, size, blend, bound))
+    best = _bound(card, size)
+    blend = blend or ("hann" if best is None else "crop")
+    bound = None if weights_of(blend) else best
+    return Halo(size, blend, bound, best == EXACT, _why(card, size, blend, bound))
 
 
 def tolerated(card: ModelCard) -> int | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from geounet.blend import weights_of
 from geounet.errors import GeounetWarning, OptionError
 from geounet.grid import BAND_WIDTH
-from geounet.halo import EXACT, settle_halo
+from geounet.halo import settle_halo
 from geounet.memory import Room
 from geounet.quantise import level
 from geounet.tiling import Asked, settle_tiling
@@ -94,7 +94,7 @@ def make_plan(
     asked = Asked(options.tile, options.batch_size, options.band_width)
     room = Room(device, options.max_memory, device_memory)
     tiling = settle_tiling(shape, card, halo, asked, room)
-    if halo.bound == EXACT:
+    if halo.covers:
         log.info("%s", halo.why)
     else:
         warnings.warn(halo.why, GeounetWarning, stacklevel=2)

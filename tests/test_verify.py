@@ -80,8 +80,7 @@ def test_a_model_that_sees_farther_than_its_card_says_is_found_out(noise):
 
 def test_blended_tiles_are_held_to_one_step(noise):
     """Where nothing is promised the bar is 1/255."""
-    with pytest.warns(match="would do with crop"):
-        verdict = verify(noise, options(Blur(1), tile=64, blend="hann"), windows=2)
+    verdict = verify(noise, options(Blur(1), tile=64, blend="hann"), windows=2)
     assert (verdict.bound, verdict.exact) == (TOLERANCE, False)
 
 
