@@ -71,4 +71,5 @@ def _start(extent: int, place: int, stride: int) -> int:
 
 def _probability(step: Step, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     valid = np.ones((1, *pixels.shape[1:]), bool)
-    return step(pixels[None], valid)["probability"][0]
+    p: NDArray[np.float32] = step(pixels[None], valid)["probability"][0]
+    return p

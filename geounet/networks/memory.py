@@ -33,14 +33,14 @@ def bytes_per_pixel(network: nn.Module, bands: int) -> int:
     with torch.no_grad(), _Living() as living:
         network(torch.zeros(1, bands, edge, edge))
     network.train(training)
-    return -(-living.most // (edge * edge))
+    return int(-(-living.most // (edge * edge)))
 
 
-class _Living(TorchDispatchMode):
+class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Watches the storages that operations give, until nobody holds them."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.most = 0
         self._held: dict[int, tuple[StorageWeakRef, int]] = {}
 
@@ -52,10 +52,15 @@ class _Living(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         out = func(*args, **(kwargs or {}))
-        self._held = {key: one for key, one in self._held.items() if not one[0].expired()}
+        self._held = {key: one for key, one in self._held.items() if not _is_gone(one[0])}
         for value in tree_leaves(out):
             if isinstance(value, torch.Tensor):
                 storage = value.untyped_storage()
-                self._held[storage._cdata] = StorageWeakRef(storage), storage.nbytes()  # noqa: SLF001
+                seen = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+                self._held[storage._cdata] = seen, storage.nbytes()  # noqa: SLF001
         self.most = max(self.most, sum(size for _, size in self._held.values()))
         return out
+
+
+def _is_gone(seen: StorageWeakRef) -> bool:
+    return bool(seen.expired())  # type: ignore[no-untyped-call]
