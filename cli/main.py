@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "predict": "Building footprints from rasters: the main job.",
+    "verify": "The difference between tiled and untiled, measured.",
     "vectorize": "Footprints from a mask or probability raster.",
     "train": "Train a network on labelled imagery.",
     "models": "Bundled models and recipes.",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Auto(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -65,8 +69,110 @@ class Share(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return place, number
 
 
+class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """An amount of memory: `2GB` and `500M` count in thousands, `2GiB` in 1,024s."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the bytes."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]?)(i?)b?", value.strip(), re.IGNORECASE)
+        size = 0
+        if found and (found[2] or not found[3]):
+            step = 1024 if found[3] else 1000
+            size = int(float(found[1]) * step ** " kmgt".index(found[2].lower() or " "))
+        if not size:
+            self.fail(f"{value!r} is no amount of memory; try 2GB or 1500MiB", param, ctx)
+        return size
+
+
 AUTO = Auto()
 BANDS = Numbers(int)
 SCALE = Numbers(float, count=2, words=("auto", "none"))
 GSD = Numbers(float, count=1, words=("native", "model"))
 SHARE = Share()
+SIZE = Size()
+
+INFERENCE = (
+    click.option(
+        "-m",
+        "--model",
+        default="buildings",
+        show_default=True,
+        help="Bundled name or path of a .safetensors file.",
+    ),
+    click.option(
+        "--tile",
+        type=AUTO,
+        default="auto",
+        show_default=True,
+        help="Edge of the network's input, halo included, pixels.",
+    ),
+    click.option(
+        "--halo",
+        type=AUTO,
+        default="auto",
+        show_default=True,
+        help="Context on each side that is read but not kept, pixels.",
+    ),
+    click.option(
+        "--blend",
+        type=click.Choice(["crop", "hann", "gaussian", "average"]),
+        help="How tiles are joined.  [crop when the halo covers the receptive field, else hann]",
+    ),
+    click.option("--threshold", type=float, help="Probability of a building.  [the model's own]"),
+    click.option("--bands", type=BANDS, help="Bands in the model's order, 1-based."),
+    click.option(
+        "--scale",
+        type=SCALE,
+        default="auto",
+        show_default=True,
+        help="Raw values that are black and white.",
+    ),
+    click.option(
+        "--gsd",
+        type=GSD,
+        default="model",
+        show_default=True,
+        help="Ground sample distance to infer at, metres.",
+    ),
+    click.option(
+        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+        default="auto",
+        show_default=True,
+        help="Numbers the network computes with.",
+    ),
+    click.option(
+        "--batch-size", type=AUTO, default="auto", show_default=True, help="Tiles in a batch."
+    ),
+    click.option("--threads", type=click.IntRange(1), help="Threads of the network on a CPU."),
+    click.option(
+        "--max-memory",
+        type=SIZE,
+        help="Memory the process may take, such as 2GB.  [2GB on a CPU, more where it must]",
+    ),
+    click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder."),
+)
+PLANNED = ("tile", "halo", "blend", "threshold", "batch_size", "max_memory")
+
+
+def infers(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of inference: which model, how, and on what."""
+    for option in reversed(INFERENCE):
+        command = option(command)
+    return command
+
+
+def predict_options(rest: dict[str, Any]) -> Any:
+    """The options of a prediction from what was typed."""
+    from geounet.plan import PlanOptions
+    from geounet.predict import PredictOptions
+
+    plan = PlanOptions(**{name: rest.pop(name) for name in PLANNED})
+    return PredictOptions(plan=plan, **rest)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import AUTO, BANDS, GSD, SCALE
+from .options import infers, predict_options
 from .progress import Bar
 
 
@@ -22,13 +22,6 @@ from .progress import Bar
     help="GeoPackage to write; a folder for several inputs.",
 )
 @click.option(
-    "-m",
-    "--model",
-    default="buildings",
-    show_default=True,
-    help="Bundled name or path of a .safetensors file.",
-)
-@click.option(
     "--probability",
     type=click.Path(path_type=Path),
     help="Also write the probability raster (COG).",
@@ -39,26 +32,6 @@ from .progress import Bar
     type=click.Path(path_type=Path),
     help="Also write one self-contained page to look at (.html).",
 )
-@click.option(
-    "--tile",
-    type=AUTO,
-    default="auto",
-    show_default=True,
-    help="Edge of the network's input, halo included, pixels.",
-)
-@click.option(
-    "--halo",
-    type=AUTO,
-    default="auto",
-    show_default=True,
-    help="Context on each side that is read but not kept, pixels.",
-)
-@click.option(
-    "--blend",
-    type=click.Choice(["crop", "hann", "gaussian", "average"]),
-    help="How tiles are joined.  [crop when the halo covers the receptive field, else hann]",
-)
-@click.option("--threshold", type=float, help="Probability of a building.  [the model's own]")
 @click.option(
     "--min-area", type=float, help="Smaller footprints are dropped, m².  [the model's own]"
 )
@@ -72,36 +45,9 @@ from .progress import Bar
     show_default=True,
     help="Exact pixel edges.",
 )
-@click.option("--bands", type=BANDS, help="Bands in the model's order, 1-based.")
-@click.option(
-    "--scale",
-    type=SCALE,
-    default="auto",
-    show_default=True,
-    help="Raw values that are black and white.",
-)
-@click.option(
-    "--gsd",
-    type=GSD,
-    default="model",
-    show_default=True,
-    help="Ground sample distance to infer at, metres.",
-)
 @click.option("--crs", help="CRS of the output.  [the raster's]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
-    default="auto",
-    show_default=True,
-    help="Numbers the network computes with.",
-)
-@click.option(
-    "--batch-size", type=AUTO, default="auto", show_default=True, help="Tiles in a batch."
-)
-@click.option("--threads", type=click.IntRange(1), help="Threads of the network on a CPU.")
+@infers
 @click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
-@click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
@@ -115,7 +61,8 @@ def command(inputs: tuple[str, ...], out: Path, *, as_json: bool, quiet: bool, *
     from geounet.predict import predict
 
     rasters = find_rasters(inputs)
-    options = _options(rest)
+    rest.pop("outline"), rest.pop("verbose")
+    options = predict_options(rest)
     results = []
     for raster, target, chosen in targets_of(rasters, out, options):
         with Bar(Path(raster).name, "tile", quiet=quiet) as bar:
@@ -127,16 +74,6 @@ def command(inputs: tuple[str, ...], out: Path, *, as_json: bool, quiet: bool, *
             click.echo(_line(result), err=True)
     if as_json:
         click.echo(json.dumps(_summary(results)))
-
-
-def _options(rest: dict[str, Any]) -> Any:
-    from geounet.plan import PlanOptions
-    from geounet.predict import PredictOptions
-
-    rest.pop("outline"), rest.pop("verbose")
-    names = ("tile", "halo", "blend", "threshold", "batch_size")
-    plan = PlanOptions(**{name: rest.pop(name) for name in names})
-    return PredictOptions(plan=plan, **rest)
 
 
 def _summary(results: list[Any]) -> dict[str, Any]:

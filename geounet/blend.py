@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Weights = Callable[[int], NDArray[np.float32]]
 Profile = NDArray[np.float32]
+Finish = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 
 def hann(size: int) -> Profile:
@@ -66,7 +67,12 @@ class Blender:
     """
 
     def __init__(
-        self, grid: TileGrid, cells: list[Cell], classes: int, weights: Weights | None
+        self,
+        grid: TileGrid,
+        cells: list[Cell],
+        classes: int,
+        weights: Weights | None,
+        finish: Finish = quantise,
     ) -> None:
         """Make room for the rows that can be unfinished at a time.
 
@@ -75,8 +81,10 @@ class Blender:
             cells: consecutive rows of one band, top to bottom; what lies outside is dropped.
             classes: maps of a tile.
             weights: profile along one axis, None to keep cores alone.
+            finish: makes a new array of finished probability: quantised, unless told otherwise.
         """
         self._grid, self._cells, self._weights = grid, list(cells), weights
+        self._finish = finish
         first, last = cells[0].core, cells[-1].core
         self._left, self._width = int(first.col_off), int(first.width)
         self._top = int(first.row_off)
@@ -108,19 +116,19 @@ class Blender:
         else:
             self._place(self._sums, tile, maps)
 
-    def finished(self, tile_row: int) -> Iterator[tuple[Cell, NDArray[np.uint8]]]:
+    def finished(self, tile_row: int) -> Iterator[tuple[Cell, NDArray[Any]]]:
         """Yield the cells that are done once a whole row of tiles was added.
 
         Args:
             tile_row: the row that was added last.
 
         Yields:
-            Each cell with its quantised probability `(classes, height, width)`, 255 = nodata.
+            Each cell with its finished probability `(classes, height, width)`, 255 = nodata.
         """
         last = tile_row == self._grid.rows - 1
         while self._cells and (last or self._cells[0].row + self._reach <= tile_row):
             cell = self._cells.pop(0)
-            yield cell, self._quantised(cell)
+            yield cell, self._finished(cell)
             self._advance(int(cell.core.height))
 
     def _mark(self, tile: Tile, valid: NDArray[np.bool_]) -> None:
@@ -153,7 +161,7 @@ class Blender:
         rows = _moved(span, -int(tile.read.row_off))
         return slice(None), rows, _moved(side, -int(tile.read.col_off))
 
-    def _quantised(self, cell: Cell) -> NDArray[np.uint8]:
+    def _finished(self, cell: Cell) -> NDArray[Any]:
         height = int(cell.core.height)
         p, valid = self._sums[:, :height], self._valid[:height]
         if not valid.any():
@@ -171,7 +179,7 @@ class Blender:
                 f"{self._top + height - 1}; try --precision fp32, and look for values there "
                 "that are far out of range (an undeclared nodata)"
             )
-        q = quantise(p)
+        q = self._finish(p)
         if nothing is not None:
             q[:, nothing] = NODATA
         return q

@@ -59,6 +59,12 @@ class ModelCard:
     """Total stride of the network: tile origins are multiples of it."""
     receptive_field: int | None = None
     """Farthest input pixel that can change an output pixel; None for a global context."""
+    seams: Mapping[str, float] = field(default_factory=dict)
+    """By halo, how far a probability moved on images when context ended there: |Δp|, the largest.
+
+    Measured where a halo that covers the field is not to be had."""
+    bytes_per_pixel: int = 0
+    """Activations that live at once, for each pixel of a tile, in float32; 0 = not measured."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """Data with their licences and attributions, recipe, seed, steps, the command."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -87,6 +93,12 @@ class ModelCard:
             )
         if not (self.stride >= 1 and (self.receptive_field or 0) >= 0 <= self.min_area_m2):
             raise ModelError("model card: stride, receptive_field and min_area_m2 must be sizes")
+        odd = [halo for halo in self.seams if not halo.isdecimal() or int(halo) % self.stride]
+        if odd or min(self.seams.values(), default=0) < 0 or self.bytes_per_pixel < 0:
+            raise ModelError(
+                f"model card: seams must map halos, multiples of {self.stride}, to differences, "
+                f"and bytes_per_pixel be a size; got {dict(self.seams)}, {self.bytes_per_pixel}"
+            )
 
     def to_json(self) -> str:
         """Return the card as JSON text."""
@@ -187,7 +199,7 @@ def load_model(name: str | Path) -> Segmenter:
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
         raise ModelError(f"{path}: weights do not fit network {card.network} ({first})") from error
-    if card.stride != total_stride(network):
+    if card.stride % total_stride(network):
         raise ModelError(f"{path}: card says stride {card.stride}, network {total_stride(network)}")
     return Segmenter(card, network.eval(), path)
 

@@ -10,21 +10,22 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from geounet import __version__
 from geounet.assemble import Assembly, Targets
 from geounet.errors import GeounetWarning, OptionError
+from geounet.fit import check_bands, check_fit, target_gsd
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
 from geounet.model import Segmenter, load_model
-from geounet.plan import Plan, PlanOptions, check_bands, check_fit, make_plan, target_gsd
+from geounet.plan import Plan, PlanOptions, make_plan
 from geounet.raster import RasterInfo, Reader, open_raster
 from geounet.resample import Resampled
 from geounet.sources import identity
-from geounet.walk import Segment, Tally, Walk
+from geounet.walk import Segment, Walk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,14 +145,11 @@ def predict(
     started, options = time.perf_counter(), options or PredictOptions()
     goals = targets(Path(out), options)
     goals.check(raster, overwrite=options.overwrite)
-    model = _model(options)
-    with opened(raster, model, options) as reader:
-        step = _step(model, options)
-        plan = make_plan(reader.info.shape, model.card, options.plan, step.device)
-        tally = Tally()
-        walk = Walk(plan, reader, step, tally, _counter(plan, progress))
-        table = _table(reader.info, model.card, options)
-        facts = _facts(raster, model, options, plan)
+    with prepared(raster, options) as ready:
+        plan, reader, step, tally = ready.plan, ready.reader, ready.step, ready.tally
+        walk = replace(ready, on_tile=_counter(plan, progress))
+        table = _table(reader.info, step.card, options)
+        facts = _facts(raster, step.card, options, plan)
         with Assembly(reader.info, plan, goals, table, tally) as assembly:
             cells = _cells(walk, keep_q=goals.rasters)
             for strip in strips(plan.grid, cells, assembly.folder):
@@ -161,6 +159,7 @@ def predict(
             result = _result(walk, goals, step, polygons, assembly.valid_pixels)
             if goals.report is not None:
                 _write_report(assembly, reader, facts, result)
+    _warn_of_memory(result, options)
     return result
 
 
@@ -182,18 +181,25 @@ def stream(
     """
     import numpy as np  # noqa: PLC0415
 
-    options = options or PredictOptions()
-    loaded = load_model(model) if isinstance(model, str | Path) else model
-    with opened(raster, loaded, options) as reader:
-        step = _step(loaded, options)
-        plan = make_plan(reader.info.shape, loaded.card, options.plan, step.device)
-        walk = Walk(plan, reader, step)
+    with prepared(raster, replace(options or PredictOptions(), model=model)) as walk:
+        plan = walk.plan
         for band in range(len(plan.grid.bands)):
             cells = [plan.grid.cell(row, band) for row in range(plan.grid.rows)]
             for cell, q in walk.blended(cells):
                 p = q.astype(np.float32) / np.float32(254)
                 p[q == 255] = np.nan  # noqa: PLR2004
                 yield cell.core, p
+
+
+@contextmanager
+def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
+    """Open a raster, put the model on its device, settle the plan: all but the walk itself."""
+    model = _model(options)
+    with opened(raster, model, options) as reader:
+        step = _step(model, options)
+        memory = _device_memory(step.device)
+        plan = make_plan(reader.info.shape, step.card, options.plan, step.device, memory)
+        yield Walk(plan, reader, step)
 
 
 @contextmanager
@@ -266,6 +272,8 @@ def targets(out: Path, options: PredictOptions) -> Targets:
 def _model(options: PredictOptions) -> Model:
     model = options.model
     loaded = load_model(model) if isinstance(model, str | Path) else model
+    if isinstance(loaded, Segmenter) and not loaded.card.bytes_per_pixel:
+        loaded = _weighed(loaded)
     if options.scale == "auto":
         return loaded
     if not isinstance(loaded, Segmenter):
@@ -274,6 +282,23 @@ def _model(options: PredictOptions) -> Model:
     if not -math.inf < low < high < math.inf:
         raise OptionError(f"scale needs black below white, got {low:g},{high:g}; try 0,255")
     return loaded.with_card(input_range=(low, high))
+
+
+def _weighed(model: Segmenter) -> Segmenter:
+    """The model with what its activations take, which an older card does not say."""
+    from geounet.networks.memory import bytes_per_pixel  # noqa: PLC0415
+
+    size = bytes_per_pixel(model.network, len(model.card.bands))
+    return model.with_card(bytes_per_pixel=size)
+
+
+def _device_memory(device: str) -> int | None:
+    """Free bytes of a device that has memory of its own."""
+    if not device.startswith("cuda"):
+        return None
+    from geounet.backends.torch import free_memory  # noqa: PLC0415
+
+    return free_memory(device)
 
 
 def _step(model: Model, options: PredictOptions) -> Step:
@@ -320,16 +345,18 @@ def _table(info: RasterInfo, card: ModelCard, options: PredictOptions) -> TableO
     )
 
 
-def _facts(raster: str | Path, model: Model, options: PredictOptions, plan: Plan) -> dict[str, Any]:
+def _facts(
+    raster: str | Path, card: ModelCard, options: PredictOptions, plan: Plan
+) -> dict[str, Any]:
     """What the output says of where it comes from."""
     names = [entry.name for entry in fields(options) if entry.name not in WITHOUT_EFFECT]
     asked = {name: getattr(options, name) for name in names}
-    asked |= {"model": model.card.name, "threshold": plan.level / 254}
+    asked |= {"model": card.name, "threshold": plan.level / 254}
     asked |= {"tile": plan.grid.tile, "halo": plan.grid.halo, "blend": plan.blend}
     facts = {
         "software": f"geounet {__version__}",
         "input": identity(raster),
-        "model": asdict(model.card),
+        "model": asdict(card),
         "options": asked,
     }
     plain: dict[str, Any] = json.loads(json.dumps(facts, default=str))
@@ -343,3 +370,14 @@ def _warn_of_pixels(info: RasterInfo) -> None:
         GeounetWarning,
         stacklevel=5,
     )
+
+
+def _warn_of_memory(result: Result, options: PredictOptions) -> None:
+    limit, peak = options.plan.max_memory, result.peak_memory_bytes
+    if limit is not None and peak > limit:
+        warnings.warn(
+            f"the process took {peak / 1e9:.2f} GB at its peak, --max-memory allowed "
+            f"{limit / 1e9:.2f} GB; a smaller one would have kept it below",
+            GeounetWarning,
+            stacklevel=3,
+        )

@@ -13,7 +13,7 @@ from geounet.blend import Blender, weights_of
 from geounet.footprints.corners import CellTrace, trace_cell
 from geounet.footprints.table import STATUSES, coverage_labels
 from geounet.infer import Batcher
-from geounet.quantise import NODATA, classify
+from geounet.quantise import NODATA, classify, quantise
 from geounet.rows import RowSource
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.backends import Step
+    from geounet.blend import Finish
     from geounet.grid import Cell, Tile, TileGrid
     from geounet.plan import Plan
     from geounet.raster import Reader
@@ -81,6 +82,8 @@ class Walk:
     """What was done."""
     on_tile: Callable[[], None] = lambda: None
     """Called after each tile of the plan."""
+    finish: Finish = quantise
+    """Makes what leaves of finished probability."""
 
     def blended(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, NDArray[np.uint8]]]:
         """Yield finished, quantised cells: a function of the raster, the plan and these cells.
@@ -90,7 +93,7 @@ class Walk:
         """
         grid, weights = self.plan.grid, weights_of(self.plan.blend)
         rows, cols = _touching(grid, cells, self.plan.reach)
-        blender = Blender(grid, list(cells), self.plan.classes, weights)
+        blender = Blender(grid, list(cells), self.plan.classes, weights, self.finish)
         batcher = Batcher(self.step, self.plan.batch_size, skip_by_core=weights is None)
         with closing(RowSource(self.reader, grid, cols, rows)) as source:
             for row in rows:

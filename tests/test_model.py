@@ -89,6 +89,8 @@ def _file(path, metadata):
         ({CARD_KEY: '{"name": "x", "network": "unet", "layers": ["coverage"]}'}, "as many layers"),
         ({CARD_KEY: '{"name": "x", "network": "unet", "receptive_field": -1}'}, "must be sizes"),
         ({CARD_KEY: '{"name": "x", "network": "unet", "min_area_m2": "1"}'}, "be understood"),
+        ({CARD_KEY: '{"name": "x", "network": "unet", "seams": {"a": 1}}'}, "seams must map"),
+        ({CARD_KEY: '{"name": "x", "network": "unet", "seams": [1]}'}, "cannot be understood"),
         ({CARD_KEY: '{"name": "x", "network": 5}'}, "cannot be built"),
         (
             {CARD_KEY: '{"name": "x", "network": "unet", "network_options": {"filters": ["a"]}}'},

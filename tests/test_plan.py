@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-from affine import Affine
-from fakes import FakeReader, PaintModel
-from pyproj import CRS
+import logging
 
-from geounet.errors import GeounetWarning, GridError, OptionError, RasterError
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geounet.errors import GeounetWarning, GridError, OptionError
+from geounet.halo import EXACT, TOLERANCE, settle_halo, tolerated
+from geounet.memory import BUDGET, SHARE, network_bytes
 from geounet.model import ModelCard
-from geounet.plan import PlanOptions, check_fit, make_plan, target_gsd
+from geounet.plan import PlanOptions, make_plan
 
 CARD = ModelCard(name="m", network="unet", stride=16, receptive_field=91, threshold=0.42)
 
@@ -23,13 +25,6 @@ def test_the_halo_covers_the_receptive_field():
     assert plan.level == 107  # ceil(254 · 0.42)
 
 
-def test_a_small_raster_gets_a_small_tile():
-    """`auto` takes the tile with the fewest pixels to compute."""
-    small = make_plan((200, 200), CARD, PlanOptions(), "cpu").grid
-    large = make_plan((9000, 9000), CARD, PlanOptions(), "cpu").grid
-    assert small.tile < large.tile
-
-
 def test_a_small_halo_is_kept_and_said():
     """The user's halo stands, tiles are blended, and a warning says so."""
     with pytest.warns(GeounetWarning, match="looks 91 pixels around, halo 32 covers less"):
@@ -37,12 +32,123 @@ def test_a_small_halo_is_kept_and_said():
     assert (plan.grid.halo, plan.blend, plan.reach > 0) == (32, "hann", True)
 
 
+FAR = {"name": "g", "network": "unet", "stride": 32}
+
+
 def test_a_global_context_is_blended_and_said():
-    """A network without a finite field cannot be exact."""
-    card = ModelCard(name="g", network="unet", stride=32, receptive_field=None)
-    with pytest.warns(GeounetWarning, match="the whole tile"):
-        plan = make_plan((500, 500), card, PlanOptions(), "cpu")
-    assert plan.blend == "hann"
+    """A network without a finite field, that nobody measured, cannot promise anything."""
+    with pytest.warns(GeounetWarning, match="the whole tile around, halo 128 covers less"):
+        plan = make_plan((500, 500), ModelCard(**FAR, receptive_field=None), PlanOptions(), "cpu")
+    assert (plan.blend, plan.bound) == ("hann", None)
+
+
+@pytest.mark.parametrize("field", [None, 543])
+def test_a_field_too_far_takes_the_halo_that_was_measured(field):
+    """The smallest halo with a difference well under 1/255 is cropped, and the bound is said."""
+    card = ModelCard(**FAR, receptive_field=field, seams={"64": 0.2, "192": 0.003, "256": 1e-4})
+    with pytest.warns(GeounetWarning, match=r"halo 256 keeps .* within 0.0039 .*256: 0.0001"):
+        plan = make_plan((900, 900), card, PlanOptions(), "cpu")
+    assert (plan.grid.halo, plan.blend, plan.bound) == (256, "crop", TOLERANCE)
+
+
+def test_a_halo_that_covers_a_far_field_is_exact():
+    """Who asks for it gets it: exactness is a matter of the halo alone."""
+    card = ModelCard(**FAR, receptive_field=543, seams={"256": 1e-4})
+    assert settle_halo(card, 544, None).bound == EXACT
+    assert settle_halo(card, 512, None).bound == TOLERANCE
+    assert settle_halo(card, 224, None).blend == "hann"
+    assert settle_halo(card, 544, "hann").bound is None
+
+
+@given(st.dictionaries(st.integers(0, 12), st.floats(0, 0.02)))
+def test_no_tolerated_halo_lies_below_one_that_fails(table):
+    """From the chosen halo on, everything measured stays under half of 1/255; none is smaller."""
+    card = ModelCard(**FAR, seams={str(32 * at): value for at, value in table.items()})
+    chosen = tolerated(card)
+    good = {at for at in table if all(table[b] < TOLERANCE / 2 for b in table if b >= at)}
+    assert chosen == (32 * min(good) if good else None)
+
+
+def test_one_tile_serves_where_it_computes_least():
+    """A raster of 1,500 pixels is one tile, not four; a small one gets a tile of its own size."""
+    card = ModelCard(name="m", network="unet", stride=16, receptive_field=91, bytes_per_pixel=100)
+    grid = make_plan((1500, 1500), card, PlanOptions(), "cpu").grid
+    assert (len(grid), grid.tile) == (1, 1504 + 2 * 96)
+    assert make_plan((200, 200), card, PlanOptions(), "cpu").grid.tile == 208 + 2 * 96
+
+
+@given(
+    st.tuples(st.integers(1, 10**5), st.integers(1, 10**5)),
+    st.sampled_from([1, 16, 32]),
+    st.integers(0, 255),
+    st.integers(4, 900),
+)
+@settings(max_examples=60, deadline=None)
+def test_our_own_budget_holds_at_any_raster_size(shape, stride, field, weight):
+    """Without a word on memory the plan stays within two gigabytes wherever a network allows it."""
+    card = ModelCard(
+        name="m", network="unet", stride=stride, receptive_field=field, bytes_per_pixel=weight
+    )
+    plan = make_plan(shape, card, PlanOptions(), "cpu")
+    light = network_bytes(4 * plan.grid.halo + 256, 1, card) < BUDGET / 4
+    assert plan.memory <= BUDGET or not light
+    assert plan.grid.tile % stride == plan.grid.halo % stride == 0
+    assert (plan.blend, plan.bound) == ("crop", EXACT)
+
+
+@pytest.mark.parametrize("size", [(9000, 9000), (3000, 60_000)])
+def test_memory_that_was_allowed_is_kept_to(size):
+    """A smaller tile or a narrower band costs more pixels, and takes less memory."""
+    plans = [
+        make_plan(size, HEAVY, PlanOptions(max_memory=limit), "cpu")
+        for limit in (4 * 10**9, 2 * 10**9, 12 * 10**8)
+    ]
+    assert all(plan.memory <= limit * 1e9 for plan, limit in zip(plans, (4, 2, 1.2), strict=True))
+    tiles = [plan.grid.tile for plan in plans]
+    assert tiles == sorted(tiles, reverse=True)
+    assert tiles[0] > tiles[2]
+
+
+HEAVY = ModelCard(name="m", network="unet", stride=16, receptive_field=91, bytes_per_pixel=300)
+
+
+def test_too_little_memory_is_refused_with_what_works():
+    """The message's own figure is accepted, and one step less is not."""
+    shape = (9000, 9000)
+    with pytest.raises(
+        OptionError, match=r"too little for model m .* works is 0\.\d\dGB"
+    ) as caught:
+        make_plan(shape, HEAVY, PlanOptions(max_memory=10**6), "cpu")
+    least = round(float(str(caught.value).split()[-1].removesuffix("GB")) * 1e9)
+    assert make_plan(shape, HEAVY, PlanOptions(max_memory=least), "cpu").memory <= least
+    with pytest.raises(OptionError, match="too little"):
+        make_plan(shape, HEAVY, PlanOptions(max_memory=least - 10**7), "cpu")
+
+
+def test_a_tile_that_was_asked_for_is_kept_or_refused():
+    """Memory never changes a user's tile quietly."""
+    asked = PlanOptions(tile=1536, max_memory=10**9)
+    with pytest.raises(OptionError, match=r"too little .* the smallest that works is \d\.\d\dGB"):
+        make_plan((9000, 9000), HEAVY, asked, "cpu")
+    assert make_plan((9000, 9000), HEAVY, PlanOptions(tile=1536), "cpu").grid.tile == 1536
+
+
+def test_a_devices_own_memory_bounds_tile_and_batch():
+    """On a device of its own the batch grows with its free memory, and never beyond it."""
+    for free in (2 * 10**9, 20 * 10**9):
+        plan = make_plan((9000, 9000), HEAVY, PlanOptions(), "cuda", free)
+        assert network_bytes(plan.grid.tile, plan.batch_size, HEAVY) <= SHARE * free
+    assert plan.grid.tile * plan.batch_size > 1024
+
+
+def test_what_was_chosen_is_said(caplog):
+    """With -v a sentence says which tile, what it computes and what it takes."""
+    caplog.set_level(logging.INFO, "geounet")
+    plan = make_plan((5000, 5000), HEAVY, PlanOptions(), "cpu")
+    exact, tiles = (record.getMessage() for record in caplog.records)
+    assert "looks 91 pixels around, halo 96 covers it" in exact
+    assert f"tile {plan.grid.tile} keeps {plan.grid.stride}" in tiles
+    assert f"about {plan.memory / 1e9:.2f} GB" in tiles
 
 
 @pytest.mark.parametrize(
@@ -60,51 +166,3 @@ def test_what_does_not_fit_is_refused(options, error, words):
     """One line says what, got and expected."""
     with pytest.raises(error, match=words):
         make_plan((500, 500), CARD, options, "cpu")
-
-
-def _reader(bands=3, dtype=np.uint8, step=0.3):
-    array = np.zeros((bands, 64, 64), dtype) + np.arange(64, dtype=dtype) * 50
-    transform = Affine(step, 0, 500_000, 0, -step, 5_000_000)
-    return FakeReader(array, transform=transform, crs=CRS.from_epsg(32633))
-
-
-def test_bands_the_model_does_not_know_are_refused():
-    """The message prints the option that cures it."""
-    with pytest.raises(
-        RasterError, match=r"has 4 bands.*expects 3 \(red, green, blue\).*--bands 1,2,3"
-    ):
-        check_fit(_reader(4), CARD, scaled=False)
-
-
-def test_a_pixel_type_the_model_does_not_know_is_refused():
-    """The message prints a ready --scale."""
-    with pytest.raises(RasterError, match=r"pixels are uint16.*such as --scale \d+,\d+"):
-        check_fit(_reader(dtype=np.uint16), CARD, scaled=False)
-    check_fit(_reader(dtype=np.uint16), CARD, scaled=True)
-    check_fit(_reader(), CARD, scaled=False)
-
-
-@pytest.mark.parametrize(
-    ("step", "gsd", "expected"),
-    [(0.3, "model", None), (0.32, "model", None), (0.1, "model", 0.3), (0.6, "model", 0.3),
-     (0.1, "native", None), (0.1, 0.5, 0.5), (0.3, 0.3, None)],
-)  # fmt: skip
-def test_the_gsd_is_the_models_when_it_differs_by_a_tenth(step, gsd, expected):
-    """Close enough stays on its own grid; `native` always does."""
-    assert target_gsd(_reader(step=step).info, CARD, gsd) == expected
-
-
-def test_a_raster_far_too_coarse_is_refused():
-    """Ten-metre pixels are not blown up to 0.3 m unasked."""
-    with pytest.raises(RasterError, match=r"too coarse.*--gsd native"):
-        target_gsd(_reader(step=10).info, CARD, "model")
-
-
-def test_metres_mean_nothing_without_a_crs():
-    """--gsd M is refused, `model` leaves the raster as it is."""
-    info = FakeReader(np.zeros((3, 9, 9), np.uint8)).info
-    assert target_gsd(info, PaintModel().card, "model") is None
-    with pytest.raises(OptionError, match="has no CRS"):
-        target_gsd(info, CARD, 0.5)
-    with pytest.raises(OptionError, match="above 0"):
-        target_gsd(_reader().info, CARD, -1.0)

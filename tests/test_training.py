@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from geounet.errors import TrainingError
+from geounet.halo import EXACT, tolerated
 from geounet.model import ModelCard, Segmenter, load_model
 from geounet.networks.registry import build
 from geounet.training.chips import ChipSampler, sized
 from geounet.training.dataset import Sheet, load_sheets, read_manifest
-from geounet.training.finish import golden_chip, golden_tile, train
+from geounet.training.finish import golden_chip, golden_tile, train, with_seams
 from geounet.training.fit import FitOptions
 from geounet.training.losses import edge_weights, overlap_loss
 from geounet.training.recipes import Recipe, recipe
@@ -143,6 +144,7 @@ def test_training_learns_and_writes_a_model(tmp_path):
     assert loaded.card.metrics["here"]["pixel_iou"] > 0.8
     assert loaded.card == replace(segmenter.card) or loaded.card.name == "squares"
     assert loaded.card.receptive_field is not None
+    assert loaded.card.bytes_per_pixel > 0
     assert seen[-1][:2] == (50, 60)
     with (tmp_path / "squares.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -231,6 +233,17 @@ def test_a_missing_manifest_is_refused(tmp_path):
     """One line names it."""
     with pytest.raises(TrainingError, match=r"none\.toml: cannot be read"):
         read_manifest(tmp_path / "none.toml")
+
+
+def test_a_field_too_far_to_cover_gets_its_seams_on_the_card():
+    """What a halo is worth is measured there, and only there."""
+    card = ModelCard(name="x", network="pointwise", receptive_field=0, stride=64)
+    near = Segmenter(card, build("pointwise", {}).eval())
+    assert with_seams(near, [sheet()]) == near
+    found = with_seams(near.with_card(receptive_field=None), [sheet()]).card
+    assert list(found.seams) == ["64", "128", "192", "256", "320", "384"]
+    assert max(found.seams.values()) <= EXACT
+    assert tolerated(found) == 64
 
 
 def test_nothing_to_train_on_is_refused(tmp_path):

@@ -114,6 +114,11 @@ def best_device(device: str) -> str:
     return device
 
 
+def free_memory(device: str) -> int:
+    """Return the free bytes of a CUDA device."""
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
 def best_precision(precision: str, device: str) -> str:
     """Return the precision to use; `auto` is bf16 on CUDA and fp32 elsewhere."""
     if precision != "auto":

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geounet.backends.golden import golden_output
+from geounet.backends.torch import TorchStep
 from geounet.errors import TrainingError
 from geounet.evaluation.pixels import iou
+from geounet.halo import is_affordable
 from geounet.model import Segmenter, save_model
 from geounet.outputs import staged
+from geounet.seams import measure_seams
 from geounet.training.chips import sized
 from geounet.training.fit import FitOptions, fit
 from geounet.training.score import probability
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 THRESHOLDS = tuple(round(0.3 + 0.02 * step, 2) for step in range(21))
 GOLDEN_CHIP = 256
+SEAM_EDGE, SEAM_IMAGES = 512, 4
+"""Seams are measured on the corner of so many sheets of different places."""
 
 
 def train(
@@ -50,7 +55,7 @@ def train(
     if not any(sheet.split == "train" for sheet in sheets):
         raise TrainingError("the dataset has no sheet of split 'train'")
     segmenter = fit(sheets, recipe, out, options, progress)
-    segmenter = finish(segmenter, sheets)
+    segmenter = with_seams(finish(segmenter, sheets), sheets)
     with staged(out) as path:
         save_model(path, segmenter, golden_tile(segmenter, sheets))
     return segmenter
@@ -61,6 +66,16 @@ def finish(segmenter: Segmenter, sheets: Sequence[Sheet]) -> Segmenter:
     threshold = best_threshold(segmenter, [s for s in sheets if s.split == "validation"])
     segmenter = segmenter.with_card(threshold=threshold)
     return segmenter.with_card(metrics=test_figures(segmenter, sheets))
+
+
+def with_seams(segmenter: Segmenter, sheets: Sequence[Sheet]) -> Segmenter:
+    """Return the segmenter with what a halo is worth, where none that is to be had is exact."""
+    if is_affordable(segmenter.card.receptive_field):
+        return segmenter
+    places = {sheet.place: sheet for sheet in sheets}
+    corners = [sheet.image[:, :SEAM_EDGE, :SEAM_EDGE] for sheet in places.values()]
+    step = TorchStep(segmenter, device="cpu", precision="fp32")
+    return segmenter.with_card(seams=measure_seams(step, corners[:SEAM_IMAGES]))
 
 
 def best_threshold(segmenter: Segmenter, sheets: Sequence[Sheet]) -> float:

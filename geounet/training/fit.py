@@ -17,6 +17,7 @@ from geounet.backends.torch import best_device, keep_large_buffers
 from geounet.errors import TrainingError
 from geounet.model import ModelCard, Segmenter, save_model
 from geounet.networks.field import receptive_field
+from geounet.networks.memory import bytes_per_pixel
 from geounet.networks.registry import build, total_stride
 from geounet.training.chips import ChipSampler
 from geounet.training.losses import overlap_loss
@@ -191,6 +192,7 @@ class _Run:
             min_area_m2=self.recipe.min_area_m2,
             stride=total_stride(network),
             receptive_field=receptive_field(network, len(MEAN)),
+            bytes_per_pixel=bytes_per_pixel(network, len(MEAN)),
             training={
                 **(self.options.provenance or {}),
                 "recipe": recipe,

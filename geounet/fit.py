@@ -1,0 +1,99 @@
+"""Whether a raster and a model fit each other; what does not is refused with its cure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+from geounet.errors import OptionError, RasterError
+from geounet.raster import RasterInfo, Reader, suggest_scale
+
+if TYPE_CHECKING:
+    from geounet.model import ModelCard
+
+SAME_GSD = 1.1
+COARSEST = 4.0
+
+
+def check_fit(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
+    """Refuse a raster whose bands or pixel type the model does not know.
+
+    Args:
+        reader: of the bands that were chosen.
+        card: of the model.
+        scaled: the user said how raw values are to be scaled.
+
+    Raises:
+        RasterError: with the option that cures it.
+    """
+    info = reader.info
+    if info.count != len(card.bands):
+        ready = ",".join(str(band + 1) for band in range(min(info.count, len(card.bands))))
+        cure = f"choose them with --bands, such as --bands {ready}"
+        if info.count < len(card.bands):
+            cure = "a model for such imagery is needed"
+        if info.count == 1:
+            same = ",".join("1" * len(card.bands))
+            cure += f"; to try it all the same, pass --bands {same}"
+        raise RasterError(
+            f"{info.path}: has {info.count} {_bands(info.count)}, model {card.name} expects "
+            f"{len(card.bands)} ({', '.join(card.bands)}); {cure}"
+        )
+    if not scaled and str(info.dtype) != card.dtype:
+        low, high = suggest_scale(reader)
+        raise RasterError(
+            f"{info.path}: pixels are {info.dtype}, model {card.name} expects {card.dtype}; "
+            f"say which values are black and white, such as --scale {low:.15g},{high:.15g}"
+        )
+
+
+def target_gsd(
+    info: RasterInfo, card: ModelCard, gsd: float | Literal["native", "model"]
+) -> float | None:
+    """Return the ground sample distance to infer at, None for the raster's own grid.
+
+    Args:
+        info: of the raster.
+        card: of the model.
+        gsd: metres, `native`, or `model`: the card's when it differs by more than 10 %.
+
+    Raises:
+        OptionError: metres were asked for, but the raster has no CRS, or a value is not positive.
+        RasterError: the raster is far too coarse for the model.
+    """
+    if isinstance(gsd, int | float) and not 0 < gsd < math.inf:
+        raise OptionError(f"gsd must be above 0 metres, got {gsd}; try {card.gsd:g}")
+    own = info.gsd
+    if own is None:
+        if isinstance(gsd, int | float):
+            raise OptionError(
+                f"{info.path}: has no CRS, so --gsd {gsd:g} means nothing; use --gsd native"
+            )
+        return None
+    if gsd == "native":
+        return None
+    wanted = card.gsd if gsd == "model" else float(gsd)
+    if gsd == "model" and own > COARSEST * wanted:
+        raise RasterError(
+            f"{info.path}: {own:.3g} m a pixel is too coarse for model {card.name} "
+            f"({wanted:g} m); to try it all the same, use --gsd native"
+        )
+    square = info.gsd_xy is None or max(info.gsd_xy) / min(info.gsd_xy) < SAME_GSD
+    return None if square and 1 / SAME_GSD <= own / wanted <= SAME_GSD else wanted
+
+
+def check_bands(bands: tuple[int, ...] | None, card: ModelCard) -> None:
+    """Refuse a choice of bands that is not as long as the model's.
+
+    Raises:
+        OptionError: with how many it should name.
+    """
+    if bands is not None and len(bands) != len(card.bands):
+        raise OptionError(
+            f"--bands names {len(bands)} {_bands(len(bands))}, model {card.name} expects "
+            f"{len(card.bands)} ({', '.join(card.bands)}); name one for each, in that order"
+        )
+
+
+def _bands(count: int) -> str:
+    return "band" if count == 1 else "bands"
