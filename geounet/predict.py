@@ -22,6 +22,7 @@ from geounet.journal import strips
 from geounet.model import Segmenter, load_model
 from geounet.plan import Plan, PlanOptions, check_bands, check_fit, make_plan, target_gsd
 from geounet.raster import RasterInfo, Reader, open_raster
+from geounet.relay import relay
 from geounet.resample import Resampled
 from geounet.sources import identity
 from geounet.walk import Segment, Tally, Walk
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from geounet.backends import Model, Step
+    from geounet.blend import Sums
     from geounet.model import ModelCard
 
 WITHOUT_EFFECT = ("plan", "probability", "mask", "report", "overwrite", "allow_vrt")
@@ -153,9 +155,7 @@ def predict(
         table = _table(reader.info, model.card, options)
         facts = _facts(raster, model, options, plan)
         with Assembly(reader.info, plan, goals, table, tally) as assembly:
-            cells = _cells(walk, keep_q=goals.rasters)
-            for strip in strips(plan.grid, cells, assembly.folder):
-                assembly.add(strip)
+            _carry_out(walk, assembly)
             polygons = assembly.write(facts)
             tally.seconds["total"] = time.perf_counter() - started
             result = _result(walk, goals, step, polygons, assembly.valid_pixels)
@@ -287,11 +287,18 @@ def _step(model: Model, options: PredictOptions) -> Step:
     )
 
 
-def _cells(walk: Walk, *, keep_q: bool) -> Iterator[Segment]:
-    grid = walk.plan.grid
-    for band in range(len(grid.bands)):
-        cells = [grid.cell(row, band) for row in range(grid.rows)]
-        yield from walk.segments(cells, keep_q=keep_q)
+def _carry_out(walk: Walk, assembly: Assembly) -> None:
+    """Infer in this thread, quantise and trace in a second, link and write in a third."""
+
+    def trace(cells: Iterator[Sums]) -> None:
+        segments = walk.traced(cells, keep_q=assembly.targets.rasters)
+        relay(segments, write, name="geounet-write")
+
+    def write(segments: Iterator[Segment]) -> None:
+        for strip in strips(walk.plan.grid, segments, assembly.folder):
+            assembly.add(strip)
+
+    relay(walk.everything(), trace, name="geounet-trace")
 
 
 def _counter(plan: Plan, progress: Progress) -> Callable[[], None]:
