@@ -13,11 +13,13 @@ import time
 import warnings
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import rasterio
+import torch
 
 from geounet.backends.torch import TorchStep
 from geounet.cog import BLOCK, probability_writer
@@ -25,6 +27,7 @@ from geounet.errors import GeounetWarning
 from geounet.model import load_model
 from geounet.plan import PlanOptions, make_plan
 from geounet.predict import PredictOptions, opened, predict
+from geounet.relay import relay
 from geounet.rows import RowSource
 from geounet.walk import Walk
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.backends import Step
+    from geounet.blend import Sums
+    from geounet.cog import CogWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +57,8 @@ class Job:
     """Context of a tile."""
     threads: int
     """Threads of the network; 0 leaves them."""
+    bare: bool
+    """Run the pointwise model as one convolution and a sigmoid, without our own step."""
     folder: str
     """For what is written."""
 
@@ -61,15 +68,41 @@ class Job:
         plan = PlanOptions(tile=self.tile, halo=self.halo, blend=self.blend)
         out = Path(self.folder) / "probability.tif"
         return PredictOptions(
-            model=self.model, plan=plan, gsd="native", precision="fp32", device="cpu",
+            model=Bare(self.model) if self.bare else self.model,
+            plan=plan, gsd="native", precision="fp32", device="cpu",
             threads=self.threads or None, probability=out, overwrite=True,
         )  # fmt: skip
+
+
+class Bare:
+    """A pointwise model as a step: one convolution of the raw pixels, the scaling folded in."""
+
+    device, precision, backend = "cpu", "fp32", "bare"
+
+    def __init__(self, path: str) -> None:
+        """Fold scaling and normalisation into the weights."""
+        segmenter = load_model(path)
+        self.card, head = segmenter.card, segmenter.network.head
+        mean, std = (torch.tensor(each) for each in (self.card.mean, self.card.std))
+        weight = head.weight.detach()
+        self._weight = weight / (255 * std.view(1, -1, 1, 1))
+        self._bias = head.bias.detach() - (weight[..., 0, 0] * mean / std).sum(1)
+
+    def __call__(
+        self, pixels: NDArray[Any], valid: NDArray[np.bool_]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return the probability maps of one batch without nodata."""
+        assert valid.all()
+        with torch.inference_mode():
+            x = torch.from_numpy(np.ascontiguousarray(pixels)).float()
+            logits = torch.nn.functional.conv2d(x, self._weight, self._bias)
+            return {"probability": logits.sigmoid_().numpy()}
 
 
 class Clock:
     """CPU seconds, wall seconds and peak memory of a `with` block."""
 
-    def __enter__(self) -> Clock:
+    def __enter__(self) -> Self:
         """Start."""
         self._held = _memory("VmRSS")
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak
@@ -142,10 +175,7 @@ def geounet(job: Job) -> dict[str, Any]:
         out = Path(job.folder) / "probability.tif"
         with Clock() as clock:
             writer = probability_writer(out, walk.reader.info, walk.step.card.classes)
-            for band in range(len(walk.plan.grid.bands)):
-                cells = [walk.plan.grid.cell(row, band) for row in range(walk.plan.grid.rows)]
-                for cell, q in walk.blended(cells):
-                    writer.write(q, cell.core)
+            relay(walk.everything(), partial(_written, writer), name="geounet-write")
         with Clock() as apart:
             writer.close()
     figures = {"cog_cpu": apart.figures["cpu"], "cog_wall": apart.figures["wall"]}
@@ -162,6 +192,11 @@ def geounet_vector(job: Job) -> dict[str, Any]:
     return _predicted(job, replace(job.options, probability=None))
 
 
+def _written(writer: CogWriter, cells: Iterator[Sums]) -> None:
+    for cell, q in (sums.quantised() for sums in cells):
+        writer.write(q, cell.core)
+
+
 def _predicted(job: Job, options: PredictOptions) -> dict[str, Any]:
     with _walk(job) as walk:
         _warm(walk.step, job)
@@ -174,7 +209,8 @@ def _predicted(job: Job, options: PredictOptions) -> dict[str, Any]:
 def _walk(job: Job) -> Iterator[Walk]:
     model, options = load_model(job.model), job.options
     with opened(job.raster, model, options) as reader:
-        step = TorchStep(model, device="cpu", precision="fp32", threads=options.threads)
+        step: Step = TorchStep(model, device="cpu", precision="fp32", threads=options.threads)
+        step = Bare(job.model) if job.bare else step
         yield Walk(make_plan(reader.info.shape, model.card, options.plan, "cpu"), reader, step)
 
 

@@ -94,6 +94,7 @@ class CogWriter:
                 zlevel=1,
                 bigtiff="IF_SAFER",
                 photometric="MINISBLACK",
+                sparse_ok=True,
             )
             self._label()
 
@@ -102,7 +103,7 @@ class CogWriter:
         return self.path.with_suffix(".raw.tif")
 
     def write(self, rows: NDArray[np.uint8], window: Window) -> None:
-        """Write `(count, height, width)` numbers at a window of the grid.
+        """Write `(count, height, width)` numbers at a window of the grid; the rest is nodata.
 
         Raises:
             OutputError: the disk is full or gone.
@@ -128,6 +129,7 @@ class CogWriter:
                     blocksize=BLOCK,
                     compress="DEFLATE",
                     bigtiff="IF_SAFER",
+                    sparse_ok=True,
                     overview_resampling=self.resampling,
                 )
                 with rasterio.open(self.path, driver="GTiff", sharing=False) as finished:

@@ -64,9 +64,7 @@ class Batcher:
                 waiting = []
         yield from self._done(source, waiting)
 
-    def _done(
-        self, source: RowSource, waiting: Sequence[tuple[Tile, bool]]
-    ) -> Iterator[Inferred]:
+    def _done(self, source: RowSource, waiting: Sequence[tuple[Tile, bool]]) -> Iterator[Inferred]:
         """Run the tiles of one batch; yield them with the skipped ones that lie between."""
         maps = iter(self._infer([source.tile(tile) for tile, wanted in waiting if wanted]))
         for tile, wanted in waiting:

@@ -155,7 +155,7 @@ def predict(
         table = _table(reader.info, model.card, options)
         facts = _facts(raster, model, options, plan)
         with Assembly(reader.info, plan, goals, table, tally) as assembly:
-            _carry_out(walk, assembly)
+            carry_out(walk, assembly)
             polygons = assembly.write(facts)
             tally.seconds["total"] = time.perf_counter() - started
             result = _result(walk, goals, step, polygons, assembly.valid_pixels)
@@ -287,7 +287,7 @@ def _step(model: Model, options: PredictOptions) -> Step:
     )
 
 
-def _carry_out(walk: Walk, assembly: Assembly) -> None:
+def carry_out(walk: Walk, assembly: Assembly) -> None:
     """Infer in this thread, quantise and trace in a second, link and write in a third."""
 
     def trace(cells: Iterator[Sums]) -> None:

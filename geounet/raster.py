@@ -324,7 +324,10 @@ def empty_patch(info: RasterInfo, window: Window) -> Patch:
 
 def _part(patch: Patch, window: Window) -> Patch:
     """Return the part of a patch that lies in a window inside it, without copying."""
-    top, left = int(window.row_off - patch.window.row_off), int(window.col_off - patch.window.col_off)
+    top, left = (
+        int(window.row_off - patch.window.row_off),
+        int(window.col_off - patch.window.col_off),
+    )
     at = slice(top, top + int(window.height)), slice(left, left + int(window.width))
     return Patch(patch.data[:, *at], patch.valid[at], window)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +112,7 @@ class RowSource:
             rows: rows of tiles that will be asked for, ascending.
         """
         self._reader, self._grid = reader, grid
-        self._following = dict(zip(rows, rows[1:], strict=False))
+        self._following = dict(pairwise(rows))
         left = int(grid.at(0, cols.start).read.col_off)
         across = (len(cols) - 1) * grid.stride + grid.tile
         self._cols = _Span.of(left, across, grid.shape[1], grid.halo)
@@ -140,7 +141,7 @@ class RowSource:
             tile: one of the row that was loaded last.
 
         Returns:
-            Views: data `(bands, tile, tile)` in the raw dtype and valid `(tile, tile)`, True = data.
+            Views of data `(bands, tile, tile)`, raw, and of valid `(tile, tile)`, True = data.
         """
         have, edge = self._have, self._grid.tile
         assert have is not None

@@ -109,8 +109,9 @@ class Walk:
 
     def everything(self) -> Generator[Sums, None, None]:
         """Yield all cells, band by band, top to bottom."""
-        for band in range(len(self.plan.grid.bands)):
-            yield from self.summed([self.plan.grid.cell(row, band) for row in range(self.plan.grid.rows)])
+        grid = self.plan.grid
+        for band in range(len(grid.bands)):
+            yield from self.summed([grid.cell(row, band) for row in range(grid.rows)])
 
     def blended(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, NDArray[np.uint8]]]:
         """Yield finished, quantised cells: a function of the raster, the plan and these cells.
