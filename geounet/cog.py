@@ -12,7 +12,7 @@ import rasterio.shutil
 from rasterio.enums import ColorInterp
 
 from geounet.errors import OutputError
-from geounet.gdal import quiet, writing
+from geounet.gdal import BLOCKS, quiet, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +75,7 @@ class CogWriter:
         """
         assert len(self.descriptions) in (0, self.count), self.descriptions
         assert self.colormap is None or self.count == 1
+        BLOCKS.hold((self.count + 1) * BLOCK * (self.info.width + BLOCK))  # rows end within blocks
         with writing(self.path), quiet():
             self._raw = rasterio.open(
                 self._raw_path,
