@@ -194,9 +194,9 @@ class Blender:
         """Write what of a tile's core lies in a cell."""
         found = _shared(cell.core, tile.core)
         if found is not None:
-            into, core = found
-            shown = [_moved(part, self._grid.halo) for part in core]
-            target[(..., *into)] = maps[(..., *shown)]
+            (into, cols), core = found
+            rows, side = (_moved(part, self._grid.halo) for part in core)
+            target[..., into, cols] = maps[..., rows, side]
 
     def _sum(self, one: Sums, tile: Tile, maps: NDArray[np.float32]) -> None:
         """Add what of a tile's read window lies in a cell, weighted, a few rows at a time."""

@@ -197,7 +197,8 @@ class RasterReader:
     def _bytes_of_blocks(self, window: Window) -> int:
         """What the next window below shares with this one, and as much as is written meanwhile."""
         high, wide = self.info.block_shape
-        return high * (window.width + 2 * wide) * (len(self._stored) + 2) * self.info.dtype.itemsize
+        pixels = high * (int(window.width) + 2 * wide)
+        return pixels * (len(self._stored) + 2) * self.info.dtype.itemsize
 
     def close(self) -> None:
         """Close the handles of all threads; no thread may be reading."""
