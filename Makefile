@@ -40,9 +40,10 @@ format: $(BIN)/.ready-dev  ## put every file into shape
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-bench: $(BIN)/.ready-dev  ## measure tracing and memory (minutes)
+bench: $(BIN)/.ready-dev  ## measure tracing, memory and the walk (minutes)
 	$(BIN)/python benchmarks/tracing.py --size 6000
-	$(BIN)/python benchmarks/memory.py --size 8000
+	$(BIN)/python benchmarks/memory.py --folder benchmarks/cache
+	$(BIN)/python benchmarks/pipeline.py --folder benchmarks/cache
 
 model: $(BIN)/.ready  ## train the bundled model again: make model DATA=FOLDER (80 minutes on two cores)
 	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --recipe buildings \
@@ -52,4 +53,4 @@ docs: $(BIN)/.ready-dev  ## check that the documents match the code
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 clean:  ## remove what was made here
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) benchmarks/cache build dist *.egg-info

@@ -192,8 +192,8 @@ class Assembly:
         return probability, mask
 
     def _write_rows(self, segment: Segment) -> None:
-        if segment.q is None:
-            return
+        if segment.q is None or not segment.valid_pixels:
+            return  # what is never written reads as nodata
         if self._probability is not None:
             self._probability.write(segment.q, segment.cell.core)
         if self._mask is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +15,15 @@ from geounet.errors import ModelError, OptionError
 from geounet.quantise import NODATA, quantise
 
 if TYPE_CHECKING:
+    from rasterio.windows import Window
+
     from geounet.grid import Cell, Tile, TileGrid
 
 Weights = Callable[[int], NDArray[np.float32]]
 Profile = NDArray[np.float32]
-Finish = Callable[[NDArray[np.float32]], NDArray[Any]]
+
+CACHED = 2**17
+"""Pixels that are weighted, or finished, at a time: they stay in a core's own cache."""
 
 
 def hann(size: int) -> Profile:
@@ -59,6 +66,73 @@ def weights_of(blend: str) -> Weights | None:
     return BLENDS[blend]
 
 
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """One cell in the making: weighted sums over its pixels, in buffers that are used again."""
+
+    cell: Cell
+    """Which cell."""
+    sums: NDArray[np.float32]
+    """`(classes, height, width)` weighted sums."""
+    valid: NDArray[np.bool_]
+    """`(height, width)`, True = data."""
+    totals: tuple[Profile, Profile] | None
+    """Sum of all weights along its rows and its columns; None where cores alone are kept."""
+    release: Callable[[], None]
+    """Gives the buffers back; nothing of this may be used afterwards."""
+
+    def quantised(self) -> tuple[Cell, NDArray[np.uint8]]:
+        """Return the cell and its q `(classes, height, width)`, 255 = nodata; may be called once.
+
+        Raises:
+            ModelError: a pixel with data got a value that is not finite.
+        """
+        q = np.empty(self.sums.shape, np.uint8)
+        for rows in self._finished():
+            quantise(self.sums[:, rows], out=q[:, rows])
+        if not self.valid.all():
+            q[:, ~self.valid] = NODATA
+        self.release()
+        return self.cell, q
+
+    def probability(self) -> tuple[Cell, NDArray[np.float32]]:
+        """Return the cell and its unquantised probability, 0 on nodata; may be called once.
+
+        Raises:
+            ModelError: a pixel with data got a value that is not finite.
+        """
+        for _ in self._finished():
+            pass
+        p = self.sums.copy()
+        self.release()
+        return self.cell, p
+
+    def _finished(self) -> Iterator[slice]:
+        """Turn sums into probability, some rows at a time, while they are in a core's cache."""
+        step = max(CACHED // self.valid.shape[1], 1)
+        for top in range(0, len(self.valid), step):
+            rows = slice(top, top + step)
+            self._finish(self.sums[:, rows], self.valid[rows], rows)
+            yield rows
+
+    def _finish(self, p: NDArray[np.float32], valid: NDArray[np.bool_], rows: slice) -> None:
+        if not valid.any():
+            p[:] = 0
+            return
+        if self.totals is not None:
+            p /= self.totals[0][rows, None]
+            p /= self.totals[1]
+        if not valid.all():
+            p[:, ~valid] = 0
+        if not np.isfinite(p.sum()):
+            top = int(self.cell.core.row_off)
+            raise ModelError(
+                f"the network gave a value that is not finite within rows {top} to "
+                f"{top + len(self.valid) - 1}; try --precision fp32, and look for values there "
+                "that are far out of range (an undeclared nodata)"
+            )
+
+
 class Blender:
     """Sums of overlapping maps over one band of columns, finished from top to bottom.
 
@@ -67,38 +141,28 @@ class Blender:
     """
 
     def __init__(
-        self,
-        grid: TileGrid,
-        cells: list[Cell],
-        classes: int,
-        weights: Weights | None,
-        finish: Finish = quantise,
+        self, grid: TileGrid, cells: list[Cell], classes: int, weights: Weights | None
     ) -> None:
-        """Make room for the rows that can be unfinished at a time.
+        """Start above the first cell; buffers are made when a tile first reaches a cell.
 
         Args:
             grid: where tiles lie.
             cells: consecutive rows of one band, top to bottom; what lies outside is dropped.
             classes: maps of a tile.
             weights: profile along one axis, None to keep cores alone.
-            finish: makes a new array of finished probability: quantised, unless told otherwise.
         """
-        self._grid, self._cells, self._weights = grid, list(cells), weights
-        self._finish = finish
-        first, last = cells[0].core, cells[-1].core
-        self._left, self._width = int(first.col_off), int(first.width)
-        self._top = int(first.row_off)
-        self._bottom = int(last.row_off + last.height)
-        self._reach = grid.reach if weights else 0
-        rows = (self._reach + 1) * grid.stride + (grid.halo if weights else 0)
-        self._sums = np.zeros((classes, rows, self._width), np.float32)
-        self._valid = np.zeros((rows, self._width), bool)
-        if weights:
-            profile = weights(grid.tile)
-            self._profile = profile
-            self._row_totals = _totals(grid, grid.rows, grid.shape[0], profile)
-            columns = _totals(grid, grid.cols, grid.shape[1], profile)
-            self._column_totals = columns[self._left : self._left + self._width]
+        self._grid, self._waiting, self._classes = grid, deque(cells), classes
+        self._open: deque[Sums] = deque()
+        self._spare: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
+        self._profile = None if weights is None else weights(grid.tile)
+        self._reach = 0 if weights is None else grid.reach
+        if self._profile is not None:
+            self._totals = (
+                _totals(grid, grid.rows, grid.shape[0], self._profile),
+                _totals(grid, grid.cols, grid.shape[1], self._profile),
+            )
+            rows = max(CACHED // (4 * grid.tile), 1)
+            self._term = np.empty((classes, rows, grid.tile), np.float32)
 
     def add(self, tile: Tile, maps: NDArray[np.float32] | None, valid: NDArray[np.bool_]) -> None:
         """Add one tile.
@@ -108,89 +172,81 @@ class Blender:
             maps: `(classes, tile, tile)` over the tile's read window; None when it was skipped.
             valid: `(tile, tile)`, True = data, over the read window.
         """
-        self._mark(tile, valid)
-        if maps is None:
-            return
-        if self._weights:
-            self._sum(tile, maps)
-        else:
-            self._place(self._sums, tile, maps)
+        while self._waiting and self._waiting[0].row <= tile.row + self._reach:
+            self._open.append(self._started(self._waiting.popleft()))
+        for one in self._open:
+            if one.cell.row == tile.row:
+                self._place(one.valid, one.cell, tile, valid)
+                if maps is not None and self._profile is None:
+                    self._place(one.sums, one.cell, tile, maps)
+            if maps is not None and self._profile is not None:
+                self._sum(one, tile, maps)
 
-    def finished(self, tile_row: int) -> Iterator[tuple[Cell, NDArray[Any]]]:
-        """Yield the cells that are done once a whole row of tiles was added.
-
-        Args:
-            tile_row: the row that was added last.
-
-        Yields:
-            Each cell with its finished probability `(classes, height, width)`, 255 = nodata.
-        """
+    def finished(self, tile_row: int) -> Iterator[Sums]:
+        """Yield the cells that are done once a whole row of tiles was added, top to bottom."""
         last = tile_row == self._grid.rows - 1
-        while self._cells and (last or self._cells[0].row + self._reach <= tile_row):
-            cell = self._cells.pop(0)
-            yield cell, self._finished(cell)
-            self._advance(int(cell.core.height))
+        while self._open and (last or self._open[0].cell.row + self._reach <= tile_row):
+            yield self._open.popleft()
 
-    def _mark(self, tile: Tile, valid: NDArray[np.bool_]) -> None:
-        self._place(self._valid[None], tile, valid[None])
+    def _started(self, cell: Cell) -> Sums:
+        """Sums of nothing so far, in buffers that a finished cell gave back, or new ones."""
+        core = cell.core
+        if self._spare:
+            whole, valid = self._spare.pop()
+            whole[:], valid[:] = 0, False
+        else:
+            shape = self._grid.stride, int(core.width)
+            whole, valid = np.zeros((self._classes, *shape), np.float32), np.zeros(shape, np.bool_)
+        rows, cols = core.toslices()
+        totals = self._profile is not None and (self._totals[0][rows], self._totals[1][cols])
+        release = partial(self._spare.append, (whole, valid))
+        height = int(core.height)
+        return Sums(cell, whole[:, :height], valid[:height], totals or None, release)
 
-    def _place(self, target: NDArray[Any], tile: Tile, maps: NDArray[Any]) -> None:
-        """Write the tile's core."""
-        core = tile.core
-        span = _overlap(int(core.row_off), int(core.height), self._top, self._bottom)
-        side = _overlap(int(core.col_off), int(core.width), self._left, self._left + self._width)
-        if span and side:
-            into = (slice(None), _moved(span, -self._top), _moved(side, -self._left))
-            target[into] = maps[self._inside(tile, span, side)]
+    def _place(self, target: NDArray[Any], cell: Cell, tile: Tile, maps: NDArray[Any]) -> None:
+        """Write what of a tile's core lies in a cell."""
+        found = _shared(cell.core, tile.core)
+        if found is not None:
+            (into, cols), core = found
+            rows, side = (_moved(part, self._grid.halo) for part in core)
+            target[..., into, cols] = maps[..., rows, side]
 
-    def _sum(self, tile: Tile, maps: NDArray[np.float32]) -> None:
-        """Add the tile's whole read window, weighted."""
-        read = tile.read
-        span = _overlap(int(read.row_off), self._grid.tile, self._top, self._bottom)
-        side = _overlap(int(read.col_off), self._grid.tile, self._left, self._left + self._width)
-        if not (span and side):
+    def _sum(self, one: Sums, tile: Tile, maps: NDArray[np.float32]) -> None:
+        """Add what of a tile's read window lies in a cell, weighted, a few rows at a time."""
+        found = _shared(one.cell.core, tile.read)
+        if found is None:
             return
-        source = self._inside(tile, span, side)
-        weighted = maps[source] * self._profile[source[2]]
-        weighted *= self._profile[source[1], None]
-        self._sums[:, _moved(span, -self._top), _moved(side, -self._left)] += weighted
+        assert self._profile is not None
+        (into, cols), (inside, side) = found
+        across = self._profile[side]
+        for top in range(inside.start, inside.stop, self._term.shape[1]):
+            rows = slice(top, min(top + self._term.shape[1], inside.stop))
+            term = self._term[:, : rows.stop - rows.start, : len(across)]
+            np.multiply(maps[:, rows, side], across, out=term)
+            term *= self._profile[rows, None]
+            at = _moved(rows, into.start - inside.start)
+            one.sums[:, at, cols] += term
 
-    @staticmethod
-    def _inside(tile: Tile, span: slice, side: slice) -> tuple[slice, slice, slice]:
-        """The same pixels, counted from the corner of the tile's read window."""
-        rows = _moved(span, -int(tile.read.row_off))
-        return slice(None), rows, _moved(side, -int(tile.read.col_off))
 
-    def _finished(self, cell: Cell) -> NDArray[Any]:
-        height = int(cell.core.height)
-        p, valid = self._sums[:, :height], self._valid[:height]
-        if not valid.any():
-            return np.full(p.shape, NODATA, np.uint8)
-        if self._weights:
-            rows = self._row_totals[self._top : self._top + height]
-            p /= rows[:, None]
-            p /= self._column_totals
-        nothing = None if valid.all() else ~valid
-        if nothing is not None:
-            p[:, nothing] = 0
-        if not np.isfinite(p.sum()):
-            raise ModelError(
-                f"the network gave a value that is not finite within rows {self._top} to "
-                f"{self._top + height - 1}; try --precision fp32, and look for values there "
-                "that are far out of range (an undeclared nodata)"
-            )
-        q = self._finish(p)
-        if nothing is not None:
-            q[:, nothing] = NODATA
-        return q
+Place = tuple[slice, slice]
 
-    def _advance(self, rows: int) -> None:
-        """Drop finished rows and move the rest up."""
-        for buffer in (self._sums, self._valid[None]):
-            kept = buffer.shape[1] - rows
-            buffer[:, :kept] = buffer[:, rows:].copy()
-            buffer[:, kept:] = 0
-        self._top += rows
+
+def _shared(one: Window, two: Window) -> tuple[Place, Place] | None:
+    """What two windows share, counted from the corner of each; None when that is nothing."""
+    spans = [
+        _overlap(int(a), int(size_a), int(b), int(b + size_b))
+        for a, size_a, b, size_b in (
+            (one.row_off, one.height, two.row_off, two.height),
+            (one.col_off, one.width, two.col_off, two.width),
+        )
+    ]
+    if spans[0] is None or spans[1] is None:
+        return None
+    first, second = (
+        (_moved(spans[0], -int(at.row_off)), _moved(spans[1], -int(at.col_off)))
+        for at in (one, two)
+    )
+    return first, second
 
 
 def _totals(grid: TileGrid, count: int, extent: int, profile: Profile) -> Profile:

@@ -12,7 +12,7 @@ import rasterio.shutil
 from rasterio.enums import ColorInterp
 
 from geounet.errors import OutputError
-from geounet.gdal import quiet, writing
+from geounet.gdal import BLOCKS, quiet, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +75,7 @@ class CogWriter:
         """
         assert len(self.descriptions) in (0, self.count), self.descriptions
         assert self.colormap is None or self.count == 1
+        BLOCKS.hold((self.count + 1) * BLOCK * (self.info.width + BLOCK))  # rows end within blocks
         with writing(self.path), quiet():
             self._raw = rasterio.open(
                 self._raw_path,
@@ -94,6 +95,7 @@ class CogWriter:
                 zlevel=1,
                 bigtiff="IF_SAFER",
                 photometric="MINISBLACK",
+                sparse_ok=True,
             )
             self._label()
 
@@ -102,7 +104,7 @@ class CogWriter:
         return self.path.with_suffix(".raw.tif")
 
     def write(self, rows: NDArray[np.uint8], window: Window) -> None:
-        """Write `(count, height, width)` numbers at a window of the grid.
+        """Write `(count, height, width)` numbers at a window of the grid; the rest is nodata.
 
         Raises:
             OutputError: the disk is full or gone.
@@ -128,6 +130,7 @@ class CogWriter:
                     blocksize=BLOCK,
                     compress="DEFLATE",
                     bigtiff="IF_SAFER",
+                    sparse_ok=True,
                     overview_resampling=self.resampling,
                 )
                 with rasterio.open(self.path, driver="GTiff", sharing=False) as finished:

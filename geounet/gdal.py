@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import rasterio
+from rasterio.env import set_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geounet.errors import OutputError, RasterError
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 
     from geounet.sources import Source
 
-# GDAL reads this once, at its first block; its default is 5 % of the memory in every process.
-os.environ.setdefault("GDAL_CACHEMAX", "64")
-
+_SMALLEST_CACHE, _LARGEST_CACHE = 16_000_000, 512_000_000
 _LOCAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_PAM_ENABLED": "YES"}
 _REMOTE = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -30,6 +29,30 @@ _REMOTE = {
 }
 _WRITING = {"GDAL_PAM_ENABLED": "NO"}
 _FILTERS = threading.RLock()
+
+
+class BlockCache:
+    """GDAL's cache of blocks, which all threads share: as small as the windows allow.
+
+    GDAL's own default is 5 % of the memory in every process. What someone has set with
+    GDAL_CACHEMAX stands.
+    """
+
+    def __init__(self) -> None:
+        """Start small."""
+        self._lock = threading.Lock()
+        self._size = _LARGEST_CACHE if "GDAL_CACHEMAX" in os.environ else 0
+        self.hold(_SMALLEST_CACHE)
+
+    def hold(self, size: int) -> None:
+        """Have room for so many bytes of blocks, so that the next window need not decode again."""
+        with self._lock:
+            if min(size, _LARGEST_CACHE) > self._size:
+                self._size = min(size, _LARGEST_CACHE)
+                set_gdal_config("GDAL_CACHEMAX", self._size)  # bytes, unlike the variable's
+
+
+BLOCKS = BlockCache()
 
 
 def open_source(source: Source) -> Any:  # noqa: ANN401 - rasterio has no types

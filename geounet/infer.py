@@ -56,16 +56,19 @@ class Batcher:
             source: has the row loaded.
             tiles: neighbouring tiles; batches never reach beyond them.
         """
-        patches = [(tile, *source.tile(tile)) for tile in tiles]
-        wanted = [at for at, (tile, _, valid) in enumerate(patches) if self._wanted(tile, valid)]
-        pending: dict[int, NDArray[np.float32]] = {}
-        for at, (tile, _, valid) in enumerate(patches):
-            if at in wanted and at not in pending:
-                start = wanted.index(at)
-                batch = wanted[start : start + self.batch_size]
-                maps = self._infer([patches[one][1:] for one in batch])
-                pending.update(zip(batch, maps, strict=False))
-            yield Inferred(tile, pending.pop(at, None), valid)
+        waiting: list[tuple[Tile, bool]] = []
+        for tile in tiles:
+            waiting.append((tile, self._wanted(tile, source.tile(tile)[1])))
+            if sum(wanted for _, wanted in waiting) == self.batch_size:
+                yield from self._done(source, waiting)
+                waiting = []
+        yield from self._done(source, waiting)
+
+    def _done(self, source: RowSource, waiting: Sequence[tuple[Tile, bool]]) -> Iterator[Inferred]:
+        """Run the tiles of one batch; yield them with the skipped ones that lie between."""
+        maps = iter(self._infer([source.tile(tile) for tile, wanted in waiting if wanted]))
+        for tile, wanted in waiting:
+            yield Inferred(tile, next(maps) if wanted else None, source.tile(tile)[1])
 
     def _wanted(self, tile: Tile, valid: NDArray[np.bool_]) -> bool:
         if not self._skip_by_core:
@@ -98,8 +101,11 @@ class Batcher:
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """One batch of the usual shape, the last patch repeated to fill it.
 
-        A kernel may round differently for another shape, so every batch has the same.
+        A kernel may round differently for another shape, so every batch has the same. A batch of
+        one is a view.
         """
+        if self.batch_size == 1:
+            return patches[0][0][None], patches[0][1][None]
         short = self.batch_size - len(patches)
         filled = [*patches, *[patches[-1]] * short]
         return np.stack([data for data, _ in filled]), np.stack([valid for _, valid in filled])

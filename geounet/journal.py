@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import zlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geounet.footprints.corners import CellTrace
+from geounet.quantise import NODATA
 from geounet.walk import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from geounet.grid import TileGrid
 
@@ -51,20 +55,36 @@ class Journal:
         cell = segment.cell
         segment.trace.save(self._path(cell.row, cell.band, "trace"))
         segment.coverage.save(self._path(cell.row, cell.band, "coverage"))
-        q = np.zeros((0, 0, 0), np.uint8) if segment.q is None else segment.q
-        np.savez_compressed(
-            self._path(cell.row, cell.band, "cells"), q=q, valid_pixels=segment.valid_pixels
-        )
+        np.savez(self._path(cell.row, cell.band, "cells"), allow_pickle=False, **_packed(segment))
 
     def take(self, grid: TileGrid, row: int, band: int) -> Segment:
         """Return a segment and forget it."""
         paths = [self._path(row, band, kind) for kind in ("trace", "coverage", "cells")]
         trace, coverage = (CellTrace.load(path) for path in paths[:2])
         with np.load(paths[2], allow_pickle=False) as stored:
-            q, valid_pixels = stored["q"], int(stored["valid_pixels"])
+            q, valid_pixels = _unpacked(stored["q"], stored["shape"]), int(stored["valid_pixels"])
         for path in paths:
             path.unlink()
-        return Segment(grid.cell(row, band), q if q.size else None, trace, coverage, valid_pixels)
+        return Segment(grid.cell(row, band), q, trace, coverage, valid_pixels)
 
     def _path(self, row: int, band: int, kind: str) -> Path:
         return self._folder / f"{row:06d}-{band:04d}.{kind}.npz"
+
+
+def _packed(segment: Segment) -> dict[str, Any]:
+    """A segment's q, compressed as little as pays; nothing where nobody wants it or has data."""
+    q = np.zeros((0, 0, 0), np.uint8) if segment.q is None else segment.q
+    packed = zlib.compress(q.tobytes(), 1) if segment.valid_pixels else b""
+    return {
+        "q": np.frombuffer(packed, np.uint8),
+        "shape": q.shape,
+        "valid_pixels": segment.valid_pixels,
+    }
+
+
+def _unpacked(packed: NDArray[np.uint8], shape: NDArray[np.int64]) -> NDArray[np.uint8] | None:
+    if not shape.all():
+        return None
+    if not len(packed):
+        return np.full(shape, NODATA, np.uint8)
+    return np.frombuffer(zlib.decompress(packed.tobytes()), np.uint8).reshape(shape)

@@ -23,6 +23,7 @@ from geounet.journal import strips
 from geounet.model import Segmenter, load_model
 from geounet.plan import Plan, PlanOptions, make_plan
 from geounet.raster import RasterInfo, Reader, open_raster
+from geounet.relay import relay
 from geounet.resample import Resampled
 from geounet.sources import identity
 from geounet.walk import Segment, Walk
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from geounet.backends import Model, Step
+    from geounet.blend import Sums
     from geounet.model import ModelCard
 
 WITHOUT_EFFECT = ("plan", "probability", "mask", "report", "overwrite", "allow_vrt")
@@ -151,9 +153,7 @@ def predict(
         table = _table(reader.info, step.card, options)
         facts = _facts(raster, step.card, options, plan)
         with Assembly(reader.info, plan, goals, table, tally) as assembly:
-            cells = _cells(walk, keep_q=goals.rasters)
-            for strip in strips(plan.grid, cells, assembly.folder):
-                assembly.add(strip)
+            carry_out(walk, assembly)
             polygons = assembly.write(facts)
             tally.seconds["total"] = time.perf_counter() - started
             result = _result(walk, goals, step, polygons, assembly.valid_pixels)
@@ -312,11 +312,18 @@ def _step(model: Model, options: PredictOptions) -> Step:
     )
 
 
-def _cells(walk: Walk, *, keep_q: bool) -> Iterator[Segment]:
-    grid = walk.plan.grid
-    for band in range(len(grid.bands)):
-        cells = [grid.cell(row, band) for row in range(grid.rows)]
-        yield from walk.segments(cells, keep_q=keep_q)
+def carry_out(walk: Walk, assembly: Assembly) -> None:
+    """Infer in this thread, quantise and trace in a second, link and write in a third."""
+
+    def trace(cells: Iterator[Sums]) -> None:
+        segments = walk.traced(cells, keep_q=assembly.targets.rasters)
+        relay(segments, write, name="geounet-write")
+
+    def write(segments: Iterator[Segment]) -> None:
+        for strip in strips(walk.plan.grid, segments, assembly.folder):
+            assembly.add(strip)
+
+    relay(walk.everything(), trace, name="geounet-trace")
 
 
 def _counter(plan: Plan, progress: Progress) -> Callable[[], None]:

@@ -23,17 +23,23 @@ ROUNDING = 1e-9
 """What 254·(k/254) may exceed k by in float64, amply."""
 
 
-def quantise(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+def quantise(
+    probability: NDArray[np.float32], out: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
     """Return q = floor(254·p + 2⁻¹⁰), clipped to 0-254, of the same shape.
 
     Args:
         probability: float32 of any shape, 0-1; not a number becomes 0.
+        out: where q is put; a new array when None.
     """
     scaled = probability * np.float32(STEPS)
     scaled += np.float32(NUDGE)
     np.fmax(scaled, np.float32(0), out=scaled)  # unlike maximum, fmax takes 0 over not-a-number
     np.fmin(scaled, np.float32(STEPS), out=scaled)
-    return scaled.astype(np.uint8)
+    if out is None:
+        return scaled.astype(np.uint8)
+    np.copyto(out, scaled, casting="unsafe")
+    return out
 
 
 def level(threshold: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 from rasterio.windows import Window
 
+from geounet.blocks import written_parts
 from geounet.errors import RasterError
-from geounet.gdal import open_source, reading
+from geounet.gdal import BLOCKS, open_source, reading
 from geounet.ground import pixel_steps
 from geounet.header import check_links, check_pixels, check_place, choose_bands, read_crs
 from geounet.sources import find_source, identity
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from geounet.sources import Source
 
 __all__ = [
-    "Patch", "RasterInfo", "RasterReader", "Reader", "identity", "open_raster", "suggest_scale",
+    "Patch", "RasterInfo", "RasterReader", "Reader", "empty_patch", "identity", "open_raster",
+    "suggest_scale",
 ]  # fmt: skip
 
 _SAMPLES = 12
@@ -116,8 +118,13 @@ class Reader(Protocol):
         """What the raster is."""
         ...
 
-    def read(self, window: Window) -> Patch:
-        """Return the pixels of a window that lies wholly inside the raster."""
+    def read(self, window: Window, into: Patch | None = None) -> Patch:
+        """Return the pixels of a window that lies wholly inside the raster.
+
+        Args:
+            window: rows and columns.
+            into: arrays of the window's shape that are filled and returned; new ones when None.
+        """
         ...
 
     def close(self) -> None:
@@ -136,6 +143,7 @@ class RasterReader:
         self._info = info
         self._bands = bands
         self._masking = masking
+        self._stored = [*bands, *([] if masking.alpha is None else [masking.alpha])]
         self._local = threading.local()
         self._lock = threading.Lock()
         self._handles: list[Any] = []
@@ -151,26 +159,46 @@ class RasterReader:
         """The file's band numbers that a read returns, 1-based."""
         return self._bands
 
-    def read(self, window: Window) -> Patch:
+    def read(self, window: Window, into: Patch | None = None) -> Patch:
         """Return the pixels of a window that lies wholly inside the raster.
+
+        A block that was never written holds no data: it is 0, not valid, and costs nothing.
 
         Raises:
             RasterError: the file is damaged, truncated or gone.
         """
         assert _inside(window, self.info.shape), f"{window} leaves {self.info.shape}"
-        masking = self._masking
-        extra = () if masking.alpha is None else (masking.alpha,)
+        patch = empty_patch(self.info, window) if into is None else replace(into, window=window)
+        BLOCKS.hold(self._bytes_of_blocks(window))
         with reading(self._source, _words(window)):
             handle = self._handle()
-            data = handle.read([*self._bands, *extra], window=window, out_dtype=self.info.dtype)
-            masks = handle.read_masks(list(masking.masks), window=window) if masking.masks else None
-        bands = data[: len(self._bands)]
-        valid = valid_pixels(bands, masking.nodata)
-        if masks is not None:
-            valid &= masks.any(axis=0)
-        if extra:
-            valid &= data[-1] != 0
-        return Patch(bands, valid, window)
+            parts = list(written_parts(handle, self._stored, window))
+            if parts != [window]:
+                patch.data[:], patch.valid[:] = 0, False
+            for part in parts:
+                self._fill(handle, _part(patch, part))
+        return patch
+
+    def _fill(self, handle: Any, patch: Patch) -> None:  # noqa: ANN401 - rasterio has no types
+        """Read the pixels of a window and which of them count."""
+        masking, window = self._masking, patch.window
+        if masking.alpha is None:
+            handle.read(self._stored, window=window, out=patch.data)
+            valid_pixels(patch.data, masking.nodata, out=patch.valid)
+        else:
+            *bands, alpha = handle.read(self._stored, window=window, out_dtype=self.info.dtype)
+            np.stack(bands, out=patch.data)
+            valid_pixels(patch.data, masking.nodata, out=patch.valid)
+            np.logical_and(patch.valid, alpha, out=patch.valid)
+        if masking.masks:
+            masks = handle.read_masks(list(masking.masks), window=window)
+            np.logical_and(patch.valid, masks.any(axis=0), out=patch.valid)
+
+    def _bytes_of_blocks(self, window: Window) -> int:
+        """What the next window below shares with this one, and as much as is written meanwhile."""
+        high, wide = self.info.block_shape
+        pixels = high * (int(window.width) + 2 * wide)
+        return pixels * (len(self._stored) + 2) * self.info.dtype.itemsize
 
     def close(self) -> None:
         """Close the handles of all threads; no thread may be reading."""
@@ -287,6 +315,22 @@ def _spread(shape: tuple[int, int], count: int) -> Iterator[Window]:
     for row, height in spans[0]:
         for col, width in spans[1]:
             yield Window(col, row, width, height)
+
+
+def empty_patch(info: RasterInfo, window: Window) -> Patch:
+    """Return arrays for the pixels of a window."""
+    shape = int(window.height), int(window.width)
+    return Patch(np.empty((info.count, *shape), info.dtype), np.empty(shape, np.bool_), window)
+
+
+def _part(patch: Patch, window: Window) -> Patch:
+    """Return the part of a patch that lies in a window inside it, without copying."""
+    top, left = (
+        int(window.row_off - patch.window.row_off),
+        int(window.col_off - patch.window.col_off),
+    )
+    at = slice(top, top + int(window.height)), slice(left, left + int(window.width))
+    return Patch(patch.data[:, *at], patch.valid[at], window)
 
 
 def _inside(window: Window, shape: tuple[int, int]) -> bool:

@@ -17,14 +17,14 @@ from affine import Affine
 from rasterio.windows import Window
 
 from geounet.errors import RasterError
-from geounet.raster import Patch
+from geounet.raster import empty_patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from geounet.raster import RasterInfo, Reader
+    from geounet.raster import Patch, RasterInfo, Reader
 
 BUDGET = 2**22
 """Source pixels read at a time; more only where a single output pixel needs them."""
@@ -175,7 +175,7 @@ class Resampled:
         """What the resampled raster is; it has no marker, only a valid mask."""
         return self._info
 
-    def read(self, window: Window) -> Patch:
+    def read(self, window: Window, into: Patch | None = None) -> Patch:
         """Return the pixels of a window that lies wholly inside; invalid ones are 0.
 
         A pixel is valid when at least half of its filter's weight lies on valid pixels.
@@ -183,15 +183,14 @@ class Resampled:
         rows, cols = (range(part.start, part.stop) for part in window.toslices())
         assert 0 <= rows.start < rows.stop <= self.info.height, window
         assert 0 <= cols.start < cols.stop <= self.info.width, window
-        data = np.zeros((self.info.count, len(rows), len(cols)), self.info.dtype)
-        valid = np.zeros((len(rows), len(cols)), np.bool_)
+        patch = empty_patch(self.info, window) if into is None else replace(into, window=window)
         for down, across in self._parts(rows, cols):
             at = (
                 slice(down.start - rows.start, down.stop - rows.start),
                 slice(across.start - cols.start, across.stop - cols.start),
             )
-            self._fill(data[:, at[0], at[1]], valid[at], down, across)
-        return Patch(data, valid, window)
+            self._fill(patch.data[:, *at], patch.valid[at], down, across)
+        return patch
 
     def close(self) -> None:
         """Close the reader below."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,10 +46,60 @@ def mirrored(start: int, length: int, extent: int, halo: int) -> Index:
     return np.minimum(at, 2 * extent - 2 - at)
 
 
+@dataclass(frozen=True)
+class _Span:
+    """Positions along one axis that are held together: some tiles' and what they mirror."""
+
+    begin: int
+    """First position, negative before the raster."""
+    end: int
+    """Last position + 1."""
+    inside: range
+    """Those within the raster."""
+    shown: Index
+    """The position within the raster that each one shows; all of them are held."""
+
+    @classmethod
+    def of(cls, start: int, length: int, extent: int, halo: int) -> _Span:
+        """Return the span of `start … start + length`, longer where it mirrors what lies before."""
+        needed = mirrored(start, length, extent, halo)
+        begin, end = min(start, int(needed.min())), max(start + length, int(needed.max()) + 1)
+        inside = range(max(begin, 0), min(end, extent))
+        return cls(begin, end, inside, mirrored(begin, end - begin, extent, halo))
+
+    def __len__(self) -> int:
+        """Return the number of positions."""
+        return self.end - self.begin
+
+    def slice(self, positions: range) -> slice:
+        """Return where some positions lie among those held."""
+        return slice(positions.start - self.begin, positions.stop - self.begin)
+
+    @property
+    def outside(self) -> tuple[Index, Index]:
+        """The positions beyond the raster, and those they show, counted from the first."""
+        at = np.arange(self.begin, self.end)
+        beyond = np.flatnonzero((at < self.inside.start) | (at >= self.inside.stop))
+        return beyond, self.shown[beyond] - self.begin
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Pixels of some rows and all columns of the source, mirrored ones included."""
+
+    span: _Span
+    """The rows."""
+    data: NDArray[Any]
+    """`(bands, rows, columns)`, raw."""
+    valid: NDArray[np.bool_]
+    """`(rows, columns)`, True = data."""
+
+
 class RowSource:
     """Owner of the rows in memory: one band of columns, moving down, the next rows read ahead.
 
-    Reads happen in one thread of its own, so a file has one handle whoever asks.
+    Reads happen in one thread of its own, so a file has one handle whoever asks. Two sets of
+    buffers take turns: one is handed out as tiles while the other is filled.
     """
 
     def __init__(self, reader: Reader, grid: TileGrid, cols: range, rows: Sequence[int]) -> None:
@@ -60,13 +112,14 @@ class RowSource:
             rows: rows of tiles that will be asked for, ascending.
         """
         self._reader, self._grid = reader, grid
-        self._rows = list(rows)
-        left = grid.at(0, cols.start).read.col_off
-        columns = mirrored(int(left), _span(grid, len(cols)), grid.shape[1], grid.halo)
-        self._left, self._right = int(columns.min()), int(columns.max()) + 1
+        self._following = dict(pairwise(rows))
+        left = int(grid.at(0, cols.start).read.col_off)
+        across = (len(cols) - 1) * grid.stride + grid.tile
+        self._cols = _Span.of(left, across, grid.shape[1], grid.halo)
         self._thread = ThreadPoolExecutor(1, "geounet-read")
-        self._ahead: Future[Patch] | None = None
-        self._have: Patch | None = None
+        self._buffers = [self._buffer(rows), self._buffer(rows)]
+        self._ahead: tuple[int, Future[_Rows]] | None = None
+        self._have: _Rows | None = None
 
     def close(self) -> None:
         """Wait for the read in flight and end the thread."""
@@ -74,72 +127,63 @@ class RowSource:
 
     def load(self, tile_row: int) -> None:
         """Have the rows of one row of tiles in memory, and start reading those of the next."""
-        begin, end = self._needed(tile_row)
-        if self._ahead is not None:
-            self._have = _joined(self._have, self._ahead.result(), begin)
-            self._ahead = None
-        have = self._have
-        if have is None or begin < _begin(have) or end > _end(have):
-            # the first row, or the last one when it is mirrored from rows that were let go
-            self._have = have = self._read(begin, end).result()
-        following = next((row for row in self._rows if row > tile_row), None)
-        if following is not None and self._needed(following)[1] > _end(have):
-            self._ahead = self._read(_end(have), self._needed(following)[1])
+        if self._ahead is None or self._ahead[0] != tile_row:
+            self._read(tile_row)
+        assert self._ahead is not None
+        self._have, self._ahead = self._ahead[1].result(), None
+        if tile_row in self._following:
+            self._read(self._following[tile_row])
 
     def tile(self, tile: Tile) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return the pixels of a tile's read window.
+        """Return the pixels of a tile's read window; they last until the next row is loaded.
 
         Args:
             tile: one of the row that was loaded last.
 
         Returns:
-            Data `(bands, tile, tile)` in the raw dtype and valid `(tile, tile)`, True = data.
+            Views of data `(bands, tile, tile)`, raw, and of valid `(tile, tile)`, True = data.
         """
-        have = self._have
+        have, edge = self._have, self._grid.tile
         assert have is not None
-        edge, halo = self._grid.tile, self._grid.halo
-        rows = mirrored(int(tile.read.row_off), edge, self._grid.shape[0], halo) - _begin(have)
-        cols = mirrored(int(tile.read.col_off), edge, self._grid.shape[1], halo) - self._left
-        at = _as_slices(rows, cols)
-        return have.data[(slice(None), *at)], have.valid[at]
+        top, left = int(tile.read.row_off), int(tile.read.col_off)
+        rows = have.span.slice(range(top, top + edge))
+        cols = self._cols.slice(range(left, left + edge))
+        return have.data[:, rows, cols], have.valid[rows, cols]
 
-    def _needed(self, tile_row: int) -> tuple[int, int]:
+    def _span(self, tile_row: int) -> _Span:
         top = int(self._grid.at(tile_row, 0).read.row_off)
-        rows = mirrored(top, self._grid.tile, self._grid.shape[0], self._grid.halo)
-        return int(rows.min()), int(rows.max()) + 1
+        return _Span.of(top, self._grid.tile, self._grid.shape[0], self._grid.halo)
 
-    def _read(self, begin: int, end: int) -> Future[Patch]:
-        width = self._right - self._left
-        return self._thread.submit(self._reader.read, Window(self._left, begin, width, end - begin))
+    def _buffer(self, rows: Sequence[int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Room for the rows of any row of tiles; only the first or last one may mirror."""
+        shape = max(len(self._span(row)) for row in (rows[0], rows[-1])), len(self._cols)
+        info = self._reader.info
+        return np.empty((info.count, *shape), info.dtype), np.empty(shape, np.bool_)
 
+    def _read(self, tile_row: int) -> None:
+        """Start filling the buffers that are not in use."""
+        self._buffers.reverse()
+        span, (data, valid) = self._span(tile_row), self._buffers[0]
+        rows = _Rows(span, data[:, : len(span)], valid[: len(span)])
+        self._ahead = tile_row, self._thread.submit(self._filled, rows, self._have)
 
-def _begin(patch: Patch) -> int:
-    return int(patch.window.row_off)
+    def _filled(self, rows: _Rows, before: _Rows | None) -> _Rows:
+        """Fill some rows: what was read before is copied, the rest read, the edges mirrored."""
+        span, start = rows.span, rows.span.inside.start
+        if before is not None and start in before.span.inside:
+            known = range(start, min(before.span.inside.stop, span.inside.stop))
+            for new, old in ((rows.data, before.data), (rows.valid, before.valid)):
+                new[..., span.slice(known), :] = old[..., before.span.slice(known), :]
+            start = known.stop
+        if start < span.inside.stop:
+            self._read_into(rows, range(start, span.inside.stop))
+        for axis, (beyond, shown) in ((-2, span.outside), (-1, self._cols.outside)):
+            for pixels in (rows.data, rows.valid) if len(beyond) else ():
+                np.moveaxis(pixels, axis, 0)[beyond] = np.moveaxis(pixels, axis, 0)[shown]
+        return rows
 
-
-def _end(patch: Patch) -> int:
-    return int(patch.window.row_off + patch.window.height)
-
-
-def _joined(old: Patch | None, fresh: Patch, begin: int) -> Patch:
-    """The rows of two patches, one below the other, from `begin` on."""
-    if old is None or begin >= _end(old):
-        return fresh
-    drop = max(begin - _begin(old), 0)
-    top, left = _begin(old) + drop, fresh.window.col_off
-    window = Window(left, top, fresh.window.width, _end(fresh) - top)
-    data = np.concatenate([old.data[:, drop:], fresh.data], axis=1)
-    return Patch(data, np.concatenate([old.valid[drop:], fresh.valid]), window)
-
-
-def _span(grid: TileGrid, tiles: int) -> int:
-    """Pixels from the first to the last read pixel of so many neighbouring tiles."""
-    return (tiles - 1) * grid.stride + grid.tile
-
-
-def _as_slices(rows: Index, cols: Index) -> tuple[Any, Any]:
-    """Plain slices where the positions are consecutive, an open mesh where they are mirrored."""
-    straight = [bool((np.diff(axis) == 1).all()) for axis in (rows, cols)]
-    if all(straight):
-        return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
-    return rows[:, None], cols[None]
+    def _read_into(self, rows: _Rows, wanted: range) -> None:
+        inside = self._cols.inside
+        window = Window(inside.start, wanted.start, len(inside), len(wanted))
+        at, cols = rows.span.slice(wanted), self._cols.slice(inside)
+        self._reader.read(window, Patch(rows.data[:, at, cols], rows.valid[at, cols], window))

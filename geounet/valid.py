@@ -38,24 +38,24 @@ def find_masking(handle: Any, bands: tuple[int, ...]) -> Masking:  # noqa: ANN40
     return Masking(hidden[0] if hidden else None, nodata, masks)
 
 
-def valid_pixels(data: NDArray[Any], nodata: tuple[float | None, ...]) -> NDArray[np.bool_]:
-    """Return where not every band is nodata, and every band is finite.
+def valid_pixels(
+    data: NDArray[Any], nodata: tuple[float | None, ...], out: NDArray[np.bool_]
+) -> None:
+    """Write into `out` where not every band is nodata, and every band is finite.
 
     A dark pixel of an image with nodata 0 has some band above 0; only the empty border has none.
     """
-    valid = np.ones(data.shape[1:], dtype=np.bool_)
+    out[:] = True
     if None not in nodata:
-        empty = valid.copy()
         for band, marker in zip(data, nodata, strict=True):
             assert marker is not None
-            empty &= _equals(band, marker)
-            if not empty.any():
+            out &= _equals(band, marker)
+            if not out.any():
                 break
-        np.logical_not(empty, out=valid)
+        np.logical_not(out, out=out)
     if data.dtype.kind == "f":
         for band in data:
-            valid &= np.isfinite(band)
-    return valid
+            out &= np.isfinite(band)
 
 
 def _equals(band: NDArray[Any], marker: float) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,8 +128,7 @@ def verify(
     Raises:
         GeounetError: see `geounet.errors`.
     """
-    with prepared(raster, options or PredictOptions()) as ready:
-        walk = replace(ready, finish=np.array)
+    with prepared(raster, options or PredictOptions()) as walk:
         found = []
         for number, window in enumerate(choose_windows(walk, windows, seed)):
             found.append(compare(walk, window))
@@ -201,7 +200,8 @@ def tiled(walk: Walk, window: Window) -> NDArray[np.float32]:
     height, width = int(window.height), int(window.width)
     rows, cols = _tiles(top, height, grid.stride), _tiles(left, width, grid.stride)
     out = np.zeros((walk.plan.classes, height, width), np.float32)
-    for cell, p in walk.blended([_part(grid, row, cols) for row in rows]):
+    for sums in walk.summed([_part(grid, row, cols) for row in rows]):
+        cell, p = sums.probability()
         low, right = int(cell.core.row_off), int(cell.core.col_off)
         begin, end = max(low, top), min(low + int(cell.core.height), top + height)
         inner = slice(begin - low, end - low), slice(left - right, left - right + width)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geounet.blend import Blender, weights_of
+from geounet.blend import Blender, Sums, weights_of
 from geounet.footprints.corners import CellTrace, trace_cell
 from geounet.footprints.table import STATUSES, coverage_labels
 from geounet.infer import Batcher
-from geounet.quantise import NODATA, classify, quantise
+from geounet.quantise import NODATA, classify
 from geounet.rows import RowSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from geounet.backends import Step
-    from geounet.blend import Finish
     from geounet.grid import Cell, Tile, TileGrid
     from geounet.plan import Plan
     from geounet.raster import Reader
@@ -50,7 +50,11 @@ class Segment:
 
 @dataclass
 class Tally:
-    """What a walk has done so far: seconds of each stage, tiles run and skipped."""
+    """What a walk has done so far: seconds of each stage, tiles run and skipped.
+
+    Stages overlap: each is timed in the thread that does it, so together they may exceed the
+    total. `read` is how long the walk waited for pixels.
+    """
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     """Wall time of each stage."""
@@ -58,6 +62,7 @@ class Tally:
     """Tiles the network saw."""
     skipped: int = 0
     """Tiles without data."""
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
     @contextmanager
     def clock(self, stage: str) -> Iterator[None]:
@@ -65,7 +70,8 @@ class Tally:
         started = time.perf_counter()
         yield
         spent = time.perf_counter() - started
-        self.seconds[stage] += spent
+        with self._lock:
+            self.seconds[stage] += spent
 
 
 @dataclass(frozen=True)
@@ -82,18 +88,16 @@ class Walk:
     """What was done."""
     on_tile: Callable[[], None] = lambda: None
     """Called after each tile of the plan."""
-    finish: Finish = quantise
-    """Makes what leaves of finished probability."""
 
-    def blended(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, NDArray[np.uint8]]]:
-        """Yield finished, quantised cells: a function of the raster, the plan and these cells.
+    def summed(self, cells: Sequence[Cell]) -> Generator[Sums, None, None]:
+        """Yield cells that no later tile touches; each is to be quantised once, by any thread.
 
         Args:
             cells: consecutive rows of one band, top to bottom.
         """
         grid, weights = self.plan.grid, weights_of(self.plan.blend)
         rows, cols = _touching(grid, cells, self.plan.reach)
-        blender = Blender(grid, list(cells), self.plan.classes, weights, self.finish)
+        blender = Blender(grid, list(cells), self.plan.classes, weights)
         batcher = Batcher(self.step, self.plan.batch_size, skip_by_core=weights is None)
         with closing(RowSource(self.reader, grid, cols, rows)) as source:
             for row in rows:
@@ -101,13 +105,30 @@ class Walk:
                     source.load(row)
                 for tiles in _by_band(grid, row, cols):
                     self._add(blender, batcher, source, tiles)
-                with self.tally.clock("blend"):
-                    done = list(blender.finished(row))
-                yield from done
+                yield from blender.finished(row)
 
-    def segments(self, cells: Sequence[Cell], *, keep_q: bool) -> Iterator[Segment]:
-        """Yield the cells with their outlines traced."""
-        for cell, q in self.blended(cells):
+    def everything(self) -> Generator[Sums, None, None]:
+        """Yield all cells, band by band, top to bottom."""
+        grid = self.plan.grid
+        for band in range(len(grid.bands)):
+            yield from self.summed([grid.cell(row, band) for row in range(grid.rows)])
+
+    def blended(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, NDArray[np.uint8]]]:
+        """Yield finished, quantised cells: a function of the raster, the plan and these cells.
+
+        Args:
+            cells: consecutive rows of one band, top to bottom.
+        """
+        for sums in self.summed(cells):
+            with self.tally.clock("blend"):
+                done = sums.quantised()
+            yield done
+
+    def traced(self, cells: Iterable[Sums], *, keep_q: bool) -> Generator[Segment, None, None]:
+        """Yield cells quantised, and with their outlines traced."""
+        for sums in cells:
+            with self.tally.clock("blend"):
+                cell, q = sums.quantised()
             with self.tally.clock("trace"):
                 trace = trace_cell(classify(q, self.plan.level), q, self.plan.classes)
                 coverage, valid_pixels = cover(q[0] != NODATA)

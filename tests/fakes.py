@@ -33,13 +33,17 @@ class FakeReader:
             block_shape=(min(height, 64), min(width, 64)),
         )
 
-    def read(self, window):
-        """Return a copy of the pixels of a window inside the array."""
+    def read(self, window, into=None):
+        """Return a copy of the pixels of a window inside the array, or put it into a patch."""
         rows, cols = window.toslices()
         assert 0 <= rows.start < rows.stop <= self.info.height, window
         assert 0 <= cols.start < cols.stop <= self.info.width, window
         self.asked.append(window)
-        return Patch(self._array[:, rows, cols].copy(), self._valid[rows, cols].copy(), window)
+        data, valid = self._array[:, rows, cols], self._valid[rows, cols]
+        if into is None:
+            return Patch(data.copy(), valid.copy(), window)
+        into.data[:], into.valid[:] = data, valid
+        return Patch(into.data, into.valid, window)
 
     def close(self):
         """Remember that it was closed."""

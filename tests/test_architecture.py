@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"errors", "quantise", "evaluation"},
-    {"grid", "gdal", "ground", "networks"},
+    {"errors", "quantise", "relay", "evaluation"},
+    {"grid", "gdal", "ground", "blocks", "networks"},
     {"drivers", "header", "valid", "model"},
     {"vrt", "outputs", "inputs", "blend", "backends"},
     {"sources", "halo", "memory"},

@@ -111,7 +111,7 @@ def walk_of(step, pixels, tile, *, batch=1, band=10**6):
         pixels.shape[1:], tile=2 * halo + tile, halo=halo, align=card.stride, band_width=band
     )
     plan = Plan(grid=grid, blend="crop", level=128, classes=1, batch_size=batch)
-    return Walk(plan, FakeReader(pixels), step, finish=np.array)
+    return Walk(plan, FakeReader(pixels), step)
 
 
 def test_the_untiled_pass_of_a_window_is_that_of_the_whole_raster(unet):
@@ -147,7 +147,8 @@ def _joined(walk, chance):
     if chance is not None:
         chance.shuffle(runs)
     for cells in runs:
-        for cell, p in walk.blended(cells):
+        for sums in walk.summed(cells):
+            cell, p = sums.probability()
             out[(slice(None), *cell.core.toslices())] = p
     return out
 

@@ -135,6 +135,9 @@ def _candidates(
     labels: NDArray[np.uint8],
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
     """Return row, column and the four labels of the points where an edge of any class turns."""
+    if (labels == labels[0, 0]).all():  # most of the world
+        none = np.zeros(0, np.int32)
+        return none, none, np.zeros((4, 0), np.uint8)
     upright = labels[:, :-1] != labels[:, 1:]
     level = labels[:-1] != labels[1:]
     turns = upright[:-1] | upright[1:]
@@ -170,7 +173,7 @@ def _sums(
 def _rim(labels: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Return the (row, col) of foreground pixels that have nodata above, below or beside them."""
     void = labels == NODATA
-    if not void.any():
+    if void.all() or not void.any():
         return np.zeros((0, 2), np.int32)
     near = np.zeros_like(void)
     near[1:] |= void[:-1]

@@ -91,10 +91,10 @@ class _Part:
         height, width = int(self.window.height), int(self.window.width)
         return replace(self.whole.info, height=height, width=width, block_shape=(height, width))
 
-    def read(self, window: Window) -> Patch:
+    def read(self, window: Window, into: Patch | None = None) -> Patch:
         """Return pixels by their place in the window."""
         col, row = self.window.col_off + window.col_off, self.window.row_off + window.row_off
-        patch = self.whole.read(Window(col, row, window.width, window.height))
+        patch = self.whole.read(Window(col, row, window.width, window.height), into)
         return Patch(patch.data, patch.valid, window)
 
     def close(self) -> None:
