@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import resource
 import sys
 import time
@@ -12,14 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from geounet import __version__
 from geounet.assemble import Assembly, Targets
-from geounet.errors import GeounetWarning, OptionError
+from geounet.backends.choose import Wanted, settle
+from geounet.backends.engine import make_step
+from geounet.backends.load import load
+from geounet.errors import GeounetWarning
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
-from geounet.model import Segmenter, load_model
 from geounet.plan import Plan, PlanOptions, check_bands, check_fit, make_plan, target_gsd
 from geounet.raster import RasterInfo, Reader, open_raster
 from geounet.resample import Resampled
@@ -44,8 +45,9 @@ Progress = Callable[[int, int], None]
 class PredictOptions:
     """What a user may ask of a prediction; `None`, `auto` and `model` are settled by the plan."""
 
-    model: str | Path | Model = "buildings"
-    """Bundled name, path of a model file, a `Segmenter`, or anything with a card that is a step."""
+    model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings"
+    """Bundled name, path of a model file, a `Segmenter`, or anything with a card that is a step;
+    several of them are asked together, their mean probability counts."""
     plan: PlanOptions = field(default_factory=PlanOptions)
     """Tile, halo, blend, threshold, batch size."""
     bands: tuple[int, ...] | None = None
@@ -69,7 +71,11 @@ class PredictOptions:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     precision: str = "auto"
-    """auto, fp32, bf16 or fp16."""
+    """auto, fp32, bf16, fp16, or int8 with OpenVINO."""
+    backend: str = "auto"
+    """torch, compile, onnx, openvino, or auto: the fastest whose output is near that of fp32."""
+    tta: str = "none"
+    """Views of each tile whose mean counts: none, flips or d4."""
     threads: int | None = None
     """Threads of the network on a CPU."""
     overwrite: bool = False
@@ -144,14 +150,14 @@ def predict(
     started, options = time.perf_counter(), options or PredictOptions()
     goals = targets(Path(out), options)
     goals.check(raster, overwrite=options.overwrite)
-    model = _model(options)
+    model = load(options.model, options.scale)
     with opened(raster, model, options) as reader:
-        step = _step(model, options)
+        step = _step(model, options, reader.info)
         plan = make_plan(reader.info.shape, model.card, options.plan, step.device)
         tally = Tally()
         walk = Walk(plan, reader, step, tally, _counter(plan, progress))
         table = _table(reader.info, model.card, options)
-        facts = _facts(raster, model, options, plan)
+        facts = _facts(raster, step, options, plan)
         with Assembly(reader.info, plan, goals, table, tally) as assembly:
             cells = _cells(walk, keep_q=goals.rasters)
             for strip in strips(plan.grid, cells, assembly.folder):
@@ -166,7 +172,7 @@ def predict(
 
 def stream(
     raster: str | Path,
-    model: str | Path | Model = "buildings",
+    model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings",
     options: PredictOptions | None = None,
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Yield finished parts of the probability as soon as they are there; nothing is written.
@@ -183,9 +189,9 @@ def stream(
     import numpy as np  # noqa: PLC0415
 
     options = options or PredictOptions()
-    loaded = load_model(model) if isinstance(model, str | Path) else model
+    loaded = load(model, options.scale)
     with opened(raster, loaded, options) as reader:
-        step = _step(loaded, options)
+        step = _step(loaded, options, reader.info)
         plan = make_plan(reader.info.shape, loaded.card, options.plan, step.device)
         walk = Walk(plan, reader, step)
         for band in range(len(plan.grid.bands)):
@@ -263,28 +269,10 @@ def targets(out: Path, options: PredictOptions) -> Targets:
     return Targets(out, *(None if path is None else Path(path) for path in sides))
 
 
-def _model(options: PredictOptions) -> Model:
-    model = options.model
-    loaded = load_model(model) if isinstance(model, str | Path) else model
-    if options.scale == "auto":
-        return loaded
-    if not isinstance(loaded, Segmenter):
-        raise OptionError(f"model {loaded.card.name} scales pixels itself; leave --scale out")
-    low, high = (0.0, 1.0) if options.scale == "none" else options.scale
-    if not -math.inf < low < high < math.inf:
-        raise OptionError(f"scale needs black below white, got {low:g},{high:g}; try 0,255")
-    return loaded.with_card(input_range=(low, high))
-
-
-def _step(model: Model, options: PredictOptions) -> Step:
-    """The model on its device; what is no Segmenter is a step already."""
-    if not isinstance(model, Segmenter):
-        return cast("Step", model)
-    from geounet.backends.torch import TorchStep  # noqa: PLC0415
-
-    return TorchStep(
-        model, device=options.device, precision=options.precision, threads=options.threads
-    )
+def _step(model: Model, options: PredictOptions, info: RasterInfo) -> Step:
+    words = ("backend", "precision", "device", "threads", "tta")
+    wanted = Wanted(**{word: getattr(options, word) for word in words})
+    return make_step(model, settle(model, wanted, info.height * info.width))
 
 
 def _cells(walk: Walk, *, keep_q: bool) -> Iterator[Segment]:
@@ -320,16 +308,17 @@ def _table(info: RasterInfo, card: ModelCard, options: PredictOptions) -> TableO
     )
 
 
-def _facts(raster: str | Path, model: Model, options: PredictOptions, plan: Plan) -> dict[str, Any]:
+def _facts(raster: str | Path, step: Step, options: PredictOptions, plan: Plan) -> dict[str, Any]:
     """What the output says of where it comes from."""
     names = [entry.name for entry in fields(options) if entry.name not in WITHOUT_EFFECT]
     asked = {name: getattr(options, name) for name in names}
-    asked |= {"model": model.card.name, "threshold": plan.level / 254}
+    asked |= {"model": step.card.name, "threshold": plan.level / 254}
+    asked |= {"backend": step.backend, "precision": step.precision}
     asked |= {"tile": plan.grid.tile, "halo": plan.grid.halo, "blend": plan.blend}
     facts = {
         "software": f"geounet {__version__}",
         "input": identity(raster),
-        "model": asdict(model.card),
+        "model": asdict(step.card),
         "options": asked,
     }
     plain: dict[str, Any] = json.loads(json.dumps(facts, default=str))
