@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
@@ -57,7 +58,8 @@ CARD = ModelCard(
 
 def needs(backend, precision="fp32"):
     """Skip a test whose engine is not installed."""
-    if not installed(backend, precision):
+    exports = backend == "torch" or find_spec("onnx")
+    if not (exports and installed(backend, precision)):
         pytest.skip(f"{backend} {precision} is not installed")
 
 
@@ -109,6 +111,7 @@ def stored(segmenter, tmp_path):
 @pytest.fixture
 def graph(stored, tmp_path):
     """The same network as an ONNX file with card and golden tile."""
+    pytest.importorskip("onnx")
     path = tmp_path / "small.onnx"
     path.write_bytes(export_onnx(stored, read_golden(stored.path)))
     return path
@@ -190,6 +193,16 @@ def test_an_engine_that_is_not_installed_is_named_with_its_cure(stored, monkeypa
     """The message has the line to type."""
     monkeypatch.setattr("geounet.backends.engine.find_spec", lambda _: None)
     with pytest.raises(ModelError, match=r"not installed; pip install 'geounet\[onnx\]'"):
+        make_step(stored, Engine(backend="onnx", precision="fp32"))
+
+
+def test_a_model_that_cannot_be_exported_says_what_is_missing(stored, monkeypatch):
+    """Without the exporter's package a graph engine is no candidate, and asking for it is told."""
+    real = find_spec
+    without = lambda name: None if name == "onnx" else real(name) or True  # noqa: E731
+    monkeypatch.setattr("geounet.backends.engine.find_spec", without)
+    assert {backend for backend, _ in candidates(stored)} == {"torch"}
+    with pytest.raises(ModelError, match="needs the package onnx to become a graph"):
         make_step(stored, Engine(backend="onnx", precision="fp32"))
 
 
@@ -306,6 +319,7 @@ def test_networks_of_others_are_folded_and_exported(name):
     pixels = np.random.default_rng(0).integers(0, 255, (1, 3, 64, 96), dtype=np.uint8)
     valid = np.ones((1, 64, 96), bool)
     expected = plainly(model, pixels, valid)
+    pytest.importorskip("onnx")
     for backend in filter(installed, ("torch", "onnx", "openvino")):
         step = make_step(model, Engine(backend=backend, precision="fp32", threads=1))
         assert np.abs(step(pixels, valid)["probability"] - expected).max() <= 1e-4, backend
@@ -395,6 +409,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
 
 def test_the_graph_of_other_weights_is_another(segmenter, cache):
     """A changed weight is never run with the graph of the old one."""
+    pytest.importorskip("onnx")
     torch.manual_seed(9)
     other = Segmenter(CARD, build("unet", OPTIONS).eval())
     assert exported(segmenter) != exported(other)

@@ -24,6 +24,8 @@ PRECISIONS = {
 }
 """Backends and what they compute in."""
 BACKENDS = tuple(name for name in PRECISIONS if name != GIVEN)
+EXPORTER = "onnx"
+"""The package that torch exports graphs with."""
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
 """What a backend needs beside torch; also the extra that brings it is named like the backend."""
 
@@ -61,6 +63,14 @@ def installed(backend: str, precision: str = "fp32") -> bool:
     """Return whether the packages of a backend are there."""
     wanted = [PACKAGES.get(backend, "torch"), *(["nncf"] if precision == "int8" else [])]
     return all(find_spec(package) for package in wanted)
+
+
+def runs(model: Model, backend: str, precision: str) -> bool:
+    """Return whether a backend that is installed can run a model: a graph, or one to export."""
+    if isinstance(model, OnnxModel):
+        return backend in PACKAGES and installed(backend, precision)
+    exports = backend not in PACKAGES or find_spec(EXPORTER) is not None
+    return exports and installed(backend, precision)
 
 
 def make_step(model: Model, engine: Engine) -> Step:
@@ -127,6 +137,11 @@ def _torch_step(model: Model, engine: Engine) -> Step:
 def _graph(model: Segmenter | OnnxModel) -> bytes:
     if isinstance(model, OnnxModel):
         return model.path.read_bytes()
+    if find_spec(EXPORTER) is None:
+        raise ModelError(
+            f"model {model.card.name} needs the package {EXPORTER} to become a graph; "
+            "pip install 'geounet[onnx]', or --backend torch"
+        )
     from geounet.backends.export import exported  # noqa: PLC0415
 
     return exported(model)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geounet.backends.cache import cached
-from geounet.backends.engine import Engine, installed, make_step
+from geounet.backends.engine import Engine, make_step, runs
 from geounet.backends.machine import cpu_name, engine_versions
 from geounet.errors import ModelError
 from geounet.model import OnnxModel, Segmenter, read_golden
@@ -70,8 +70,7 @@ class Verdict:
 
 def candidates(model: Segmenter | OnnxModel) -> list[tuple[str, str]]:
     """Return what is installed and can run a model on a CPU, the reference first."""
-    graph = isinstance(model, OnnxModel)
-    return [each for each in CANDIDATES if installed(*each) and not (graph and each[0] == "torch")]
+    return [each for each in CANDIDATES if runs(model, *each)]
 
 
 def probe(
