@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 
 PACKAGES = (
     "geounet", "torch", "torchvision", "segmentation-models-pytorch", "rasterio", "pyogrio",
-    "geopandas", "shapely", "pyproj", "numpy", "scikit-learn", "onnxruntime", "openvino",
+    "geopandas", "shapely", "pyproj", "numpy", "scikit-learn", "onnxruntime", "openvino", "nncf",
 )  # fmt: skip
 
 
 @click.command("doctor", short_help="Versions, device, threads: one paste for a bug report.")
+@click.option("-m", "--model", help="Also say what each engine does with this model.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(*, as_json: bool) -> None:
+def command(*, model: str | None, as_json: bool) -> None:
     """Say what geounet runs on.
 
-    Example: geounet doctor
+    Example: geounet doctor --model buildings
     """
     facts = {**_system(), **_libraries(), **_torch(), **_models()}
+    facts |= _engines(model) if model else {}
     if as_json:
         click.echo(json.dumps(facts))
         return
@@ -31,20 +32,17 @@ def command(*, as_json: bool) -> None:
 
 
 def _system() -> dict[str, str]:
+    from geounet.backends.machine import cpu_flags, cpu_name, package_version
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
+        "processor": cpu_name(),
+        "instructions": " ".join(cpu_flags()) or "unknown",
         "cores": str(cores),
-        **{package: _version(package) for package in PACKAGES},
+        **{package: package_version(package) for package in PACKAGES},
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _libraries() -> dict[str, str]:
@@ -83,3 +81,14 @@ def _models() -> dict[str, str]:
     from geounet.model import bundled_models
 
     return {"models": ", ".join(bundled_models()) or "none"}
+
+
+def _engines(name: str) -> dict[str, str]:
+    from geounet.backends.choose import verdicts
+    from geounet.backends.load import load
+    from geounet.errors import ModelError
+
+    found = verdicts(load(name))
+    if not found:
+        raise ModelError(f"{name}: has no golden tile to try engines with")
+    return {f"engine {each.name}": each.words for each in found}

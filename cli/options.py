@@ -99,9 +99,10 @@ INFERENCE = (
     click.option(
         "-m",
         "--model",
-        default="buildings",
+        multiple=True,
+        default=("buildings",),
         show_default=True,
-        help="Bundled name or path of a .safetensors file.",
+        help="Bundled name, or path of a .safetensors or .onnx file; repeat it for an ensemble.",
     ),
     click.option(
         "--tile",
@@ -143,10 +144,24 @@ INFERENCE = (
     ),
     click.option(
         "--precision",
-        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+        type=click.Choice(["auto", "fp32", "bf16", "fp16", "int8"]),
         default="auto",
         show_default=True,
-        help="Numbers the network computes with.",
+        help="Numbers the network computes with; int8 with OpenVINO alone.",
+    ),
+    click.option(
+        "--backend",
+        type=click.Choice(["auto", "torch", "compile", "onnx", "openvino"]),
+        default="auto",
+        show_default=True,
+        help="What runs the network; auto: the fastest whose output is near that of fp32.",
+    ),
+    click.option(
+        "--tta",
+        type=click.Choice(["none", "flips", "d4"]),
+        default="none",
+        show_default=True,
+        help="Mean over 4 (flips) or 8 (d4) views of each tile, at 4 or 8 times the work.",
     ),
     click.option(
         "--batch-size", type=AUTO, default="auto", show_default=True, help="Tiles in a batch."

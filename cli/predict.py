@@ -95,7 +95,7 @@ def _line(result: Any) -> str:
     noun = "footprint" if result.polygons == 1 else "footprints"
     return (
         f"geounet: {result.polygons:,} {noun} in {result.seconds['total']:.0f} s "
-        f"({result.mpix_per_s:.2f} Mpx/s on {result.device}, {result.precision}, "
+        f"({result.mpix_per_s:.2f} Mpx/s on {result.device}, {result.backend} {result.precision}, "
         f"tile {result.tile}, halo {result.halo}), "
         f"peak memory {result.peak_memory_bytes / 1e9:.1f} GB"
     )

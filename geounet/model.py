@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geounet.errors import ModelError
+from geounet.onnxfile import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 CARD_KEY = "geounet.card"
 GOLDEN_INPUT = "golden.input"
 GOLDEN_OUTPUT = "golden.output"
-SUFFIX = ".safetensors"
+GOLDEN_KEY = "geounet.golden"
+SUFFIX, ONNX_SUFFIX = ".safetensors", ".onnx"
 RESERVED = frozenset({"coverage", "layer_styles", "tiles"})
 """Layers that are not a class's."""
 
@@ -144,6 +147,20 @@ class Segmenter:
         return replace(self, card=replace(self.card, **changes))
 
 
+@dataclass(frozen=True)
+class OnnxModel:
+    """A network as an ONNX graph with its card: nothing in it needs torch."""
+
+    card: ModelCard
+    """What it expects and gives."""
+    path: Path
+    """The `.onnx` file."""
+
+    def with_card(self, **changes: Any) -> OnnxModel:  # noqa: ANN401
+        """Return the same graph under a changed card."""
+        return replace(self, card=replace(self.card, **changes))
+
+
 def bundled_models() -> dict[str, Path]:
     """Return the models that come with the package, by name."""
     folder = Path(str(resources.files("geounet.weights")))
@@ -160,10 +177,12 @@ def find_model(name: str | Path) -> Path:
     if str(name) in models:
         return models[str(name)]
     path = Path(name)
-    if path.suffix == SUFFIX and path.is_file():
+    if path.suffix in (SUFFIX, ONNX_SUFFIX) and path.is_file():
         return path
     known = ", ".join(models) or "none is bundled"
-    raise ModelError(f"no model {str(name)!r}; bundled: {known}, or a path to a {SUFFIX} file")
+    raise ModelError(
+        f"no model {str(name)!r}; bundled: {known}, or a path to a {SUFFIX} or {ONNX_SUFFIX} file"
+    )
 
 
 def read_card(name: str | Path) -> ModelCard:
@@ -172,7 +191,20 @@ def read_card(name: str | Path) -> ModelCard:
     Raises:
         ModelError: when the file is no model of ours.
     """
-    return _read(find_model(name), weights=False)[0]
+    path = find_model(name)
+    if path.suffix == ONNX_SUFFIX:
+        return ModelCard.from_json(_entries(path)[CARD_KEY])
+    return _read(path, weights=False)[0]
+
+
+def open_model(name: str | Path) -> Segmenter | OnnxModel:
+    """Return the model of a bundled name or a file; the suffix says of which kind.
+
+    Raises:
+        ModelError: as `load_model`.
+    """
+    path = find_model(name)
+    return OnnxModel(read_card(path), path) if path.suffix == ONNX_SUFFIX else load_model(path)
 
 
 def load_model(name: str | Path) -> Segmenter:
@@ -185,6 +217,8 @@ def load_model(name: str | Path) -> Segmenter:
     from geounet.networks.registry import build, total_stride  # noqa: PLC0415
 
     path = find_model(name)
+    if path.suffix == ONNX_SUFFIX:
+        raise ModelError(f"{path}: an ONNX graph has no weights to go on with; pass its {SUFFIX}")
     card, tensors = _read(path, weights=True)
     try:
         # the weights are here: the file must not send us to the network for others
@@ -212,7 +246,10 @@ def read_golden(name: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]
     """Return the golden tile `(bands, h, w)` and its expected quantised output, if there is one."""
     from safetensors import safe_open  # noqa: PLC0415
 
-    with safe_open(find_model(name), "numpy") as file:
+    path = find_model(name)
+    if path.suffix == ONNX_SUFFIX:
+        return _golden_of(_entries(path).get(GOLDEN_KEY), path)
+    with safe_open(path, "numpy") as file:
         if GOLDEN_INPUT not in file.keys():  # noqa: SIM118  (not a mapping)
             return None
         return file.get_tensor(GOLDEN_INPUT), file.get_tensor(GOLDEN_OUTPUT)
@@ -238,6 +275,31 @@ def save_model(
         tensors[GOLDEN_INPUT], tensors[GOLDEN_OUTPUT] = golden
     # not save_file, which makes a file that only its owner may read
     path.write_bytes(save(tensors, {CARD_KEY: segmenter.card.to_json()}))
+
+
+def _entries(path: Path) -> dict[str, str]:
+    """The metadata of an ONNX file that has a card of ours."""
+    try:
+        with path.open("rb") as file:
+            entries = metadata(file)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: not a readable {ONNX_SUFFIX} file ({error})") from error
+    if CARD_KEY not in entries:
+        raise ModelError(f"{path}: no geounet model card in this file (metadata {CARD_KEY!r})")
+    return entries
+
+
+def _golden_of(text: str | None, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+    from safetensors import SafetensorError  # noqa: PLC0415
+    from safetensors.numpy import load  # noqa: PLC0415
+
+    if text is None:
+        return None
+    try:
+        tensors = load(base64.b64decode(text, validate=True))
+        return tensors[GOLDEN_INPUT], tensors[GOLDEN_OUTPUT]
+    except (ValueError, KeyError, SafetensorError) as error:
+        raise ModelError(f"{path}: golden tile cannot be read ({error})") from error
 
 
 def _read(path: Path, *, weights: bool) -> tuple[ModelCard, dict[str, NDArray[Any]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import resource
 import sys
 import time
@@ -12,15 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from geounet import __version__
 from geounet.assemble import Assembly, Targets
-from geounet.errors import GeounetWarning, OptionError
+from geounet.backends.choose import Wanted, settle
+from geounet.backends.engine import make_step
+from geounet.backends.load import load
+from geounet.errors import GeounetWarning
 from geounet.fit import check_bands, check_fit, target_gsd
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
-from geounet.model import Segmenter, load_model
 from geounet.plan import Plan, PlanOptions, make_plan
 from geounet.raster import RasterInfo, Reader, open_raster
 from geounet.relay import relay
@@ -47,8 +48,9 @@ Progress = Callable[[int, int], None]
 class PredictOptions:
     """What a user may ask of a prediction; `None`, `auto` and `model` are settled by the plan."""
 
-    model: str | Path | Model = "buildings"
-    """Bundled name, path of a model file, a `Segmenter`, or anything with a card that is a step."""
+    model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings"
+    """Bundled name, path of a model file, a `Segmenter`, or anything with a card that is a step;
+    several of them are asked together, their mean probability counts."""
     plan: PlanOptions = field(default_factory=PlanOptions)
     """Tile, halo, blend, threshold, batch size."""
     bands: tuple[int, ...] | None = None
@@ -72,7 +74,11 @@ class PredictOptions:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     precision: str = "auto"
-    """auto, fp32, bf16 or fp16."""
+    """auto, fp32, bf16, fp16, or int8 with OpenVINO."""
+    backend: str = "auto"
+    """torch, compile, onnx, openvino, or auto: the fastest whose output is near that of fp32."""
+    tta: str = "none"
+    """Views of each tile whose mean counts: none, flips or d4."""
     threads: int | None = None
     """Threads of the network on a CPU."""
     overwrite: bool = False
@@ -151,7 +157,7 @@ def predict(
         plan, reader, step, tally = ready.plan, ready.reader, ready.step, ready.tally
         walk = replace(ready, on_tile=_counter(plan, progress))
         table = _table(reader.info, step.card, options)
-        facts = _facts(raster, step.card, options, plan)
+        facts = _facts(raster, step, options, plan)
         with Assembly(reader.info, plan, goals, table, tally) as assembly:
             carry_out(walk, assembly)
             polygons = assembly.write(facts)
@@ -165,7 +171,7 @@ def predict(
 
 def stream(
     raster: str | Path,
-    model: str | Path | Model = "buildings",
+    model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings",
     options: PredictOptions | None = None,
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Yield finished parts of the probability as soon as they are there; nothing is written.
@@ -194,9 +200,9 @@ def stream(
 @contextmanager
 def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
     """Open a raster, put the model on its device, settle the plan: all but the walk itself."""
-    model = _model(options)
+    model = load(options.model, options.scale)
     with opened(raster, model, options) as reader:
-        step = _step(model, options)
+        step = _step(model, options, reader.info)
         memory = _device_memory(step.device)
         plan = make_plan(reader.info.shape, step.card, options.plan, step.device, memory)
         yield Walk(plan, reader, step)
@@ -269,29 +275,6 @@ def targets(out: Path, options: PredictOptions) -> Targets:
     return Targets(out, *(None if path is None else Path(path) for path in sides))
 
 
-def _model(options: PredictOptions) -> Model:
-    model = options.model
-    loaded = load_model(model) if isinstance(model, str | Path) else model
-    if isinstance(loaded, Segmenter) and not loaded.card.bytes_per_pixel:
-        loaded = _weighed(loaded)
-    if options.scale == "auto":
-        return loaded
-    if not isinstance(loaded, Segmenter):
-        raise OptionError(f"model {loaded.card.name} scales pixels itself; leave --scale out")
-    low, high = (0.0, 1.0) if options.scale == "none" else options.scale
-    if not -math.inf < low < high < math.inf:
-        raise OptionError(f"scale needs black below white, got {low:g},{high:g}; try 0,255")
-    return loaded.with_card(input_range=(low, high))
-
-
-def _weighed(model: Segmenter) -> Segmenter:
-    """The model with what its activations take, which an older card does not say."""
-    from geounet.networks.memory import bytes_per_pixel  # noqa: PLC0415
-
-    size = bytes_per_pixel(model.network, len(model.card.bands))
-    return model.with_card(bytes_per_pixel=size)
-
-
 def _device_memory(device: str) -> int | None:
     """Free bytes of a device that has memory of its own."""
     if not device.startswith("cuda"):
@@ -301,15 +284,10 @@ def _device_memory(device: str) -> int | None:
     return free_memory(device)
 
 
-def _step(model: Model, options: PredictOptions) -> Step:
-    """The model on its device; what is no Segmenter is a step already."""
-    if not isinstance(model, Segmenter):
-        return cast("Step", model)
-    from geounet.backends.torch import TorchStep  # noqa: PLC0415
-
-    return TorchStep(
-        model, device=options.device, precision=options.precision, threads=options.threads
-    )
+def _step(model: Model, options: PredictOptions, info: RasterInfo) -> Step:
+    words = ("backend", "precision", "device", "threads", "tta")
+    wanted = Wanted(**{word: getattr(options, word) for word in words})
+    return make_step(model, settle(model, wanted, info.height * info.width))
 
 
 def carry_out(walk: Walk, assembly: Assembly) -> None:
@@ -352,18 +330,17 @@ def _table(info: RasterInfo, card: ModelCard, options: PredictOptions) -> TableO
     )
 
 
-def _facts(
-    raster: str | Path, card: ModelCard, options: PredictOptions, plan: Plan
-) -> dict[str, Any]:
+def _facts(raster: str | Path, step: Step, options: PredictOptions, plan: Plan) -> dict[str, Any]:
     """What the output says of where it comes from."""
     names = [entry.name for entry in fields(options) if entry.name not in WITHOUT_EFFECT]
     asked = {name: getattr(options, name) for name in names}
-    asked |= {"model": card.name, "threshold": plan.level / 254}
+    asked |= {"model": step.card.name, "threshold": plan.level / 254}
+    asked |= {"backend": step.backend, "precision": step.precision}
     asked |= {"tile": plan.grid.tile, "halo": plan.grid.halo, "blend": plan.blend}
     facts = {
         "software": f"geounet {__version__}",
         "input": identity(raster),
-        "model": asdict(card),
+        "model": asdict(step.card),
         "options": asked,
     }
     plain: dict[str, Any] = json.loads(json.dumps(facts, default=str))

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"errors", "quantise", "relay", "evaluation"},
+    {"errors", "quantise", "relay", "evaluation", "onnxfile"},
     {"grid", "gdal", "ground", "blocks", "networks"},
     {"drivers", "header", "valid", "model"},
     {"vrt", "outputs", "inputs", "blend", "backends"},
@@ -29,7 +29,17 @@ FLOORS = (
 """Rooms from the ground up; a room imports rooms below it, and its own."""
 
 NEVERS = {
-    "torch": {"networks", "backends.torch", "backends.golden", "training", "model"},
+    "torch": {
+        "networks",
+        "backends.torch",
+        "backends.fold",
+        "backends.export",
+        "training",
+        "model",
+    },
+    "onnxruntime": {"backends.onnx"},
+    "openvino": {"backends.openvino"},
+    "nncf": {"backends.openvino"},
     "segmentation_models_pytorch": {"networks.registry"},
     "sklearn": {"embeddings"},
     "tqdm": set(),

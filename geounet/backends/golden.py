@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geounet.backends.torch import TorchStep
+from geounet.backends.engine import Engine, make_step
 from geounet.errors import ModelError
-from geounet.model import Segmenter, load_model, read_golden
+from geounet.model import OnnxModel, Segmenter, open_model, read_golden
 from geounet.quantise import quantise
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def golden_output(segmenter: Segmenter, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def golden_output(model: Segmenter | OnnxModel, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the quantised output `(classes, h, w)` of `(bands, h, w)`, in fp32 on a CPU."""
-    step = TorchStep(segmenter, device="cpu", precision="fp32")
+    backend = "onnx" if isinstance(model, OnnxModel) else "torch"
+    step = make_step(model, Engine(backend=backend, precision="fp32"))
     valid = np.ones((1, *pixels.shape[1:]), bool)
     return quantise(step(pixels[None], valid)["probability"][0])
 
@@ -34,5 +35,5 @@ def golden_difference(name: str | Path) -> int:
     if golden is None:
         raise ModelError(f"{name}: has no golden tile to check against")
     pixels, expected = golden
-    found = golden_output(load_model(name), pixels)
+    found = golden_output(open_model(name), pixels)
     return int(np.abs(found.astype(int) - expected.astype(int)).max())

@@ -1,4 +1,4 @@
-"""Run a segmenter with torch; tensors are born and die in here."""
+"""Run a segmenter with torch, eager or compiled; tensors are born and die in here."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import contextlib
 import ctypes
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geounet.errors import DeviceMemoryError, ModelError
+from geounet.backends.fold import folded
+from geounet.backends.scaling import Scaling
+from geounet.errors import DeviceMemoryError, GeounetError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from geounet.model import Segmenter
@@ -27,8 +29,6 @@ NO_ROOM = ("out of memory", "can't allocate memory", "CUDNN_STATUS_NOT_SUPPORTED
 class TorchStep:
     """A segmenter on a device: scaling, network and sigmoid; see `Step` for the call."""
 
-    backend = "torch"
-
     def __init__(
         self,
         segmenter: Segmenter,
@@ -36,14 +36,17 @@ class TorchStep:
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
+        compiled: bool = False,
     ) -> None:
-        """Move the network to the device.
+        """Move a copy of the network to the device, its batch normalisation folded.
 
         Args:
             segmenter: what to run.
             device: auto, cpu, cuda, cuda:N or mps.
-            precision: auto (fp32 on a CPU, bf16 on CUDA), fp32, bf16 or fp16.
+            precision: of weights and activations: auto (fp32 on a CPU, bf16 on CUDA), fp32, bf16
+                or fp16.
             threads: of a CPU, for the whole process; None leaves them.
+            compiled: with torch.compile; the first batch of a shape takes a minute.
 
         Raises:
             ModelError: when the device is not there.
@@ -53,15 +56,17 @@ class TorchStep:
             torch.set_num_threads(threads)
         self.device = best_device(device)
         self.precision = best_precision(precision, self.device)
+        self.backend = "compile" if compiled else "torch"
+        self.card = segmenter.card
         self._dtype = PRECISIONS[self.precision]
-        network: nn.Module = segmenter.network.eval()
-        self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.card = card = segmenter.card
-        low, high = card.input_range
-        # (x − low) / (high − low) − mean) / std as one multiplication and one addition
-        gain = 1 / (np.asarray(card.std) * (high - low))
-        shift = -low * gain - np.asarray(card.mean) / np.asarray(card.std)
-        self._gain, self._shift = (self._column(values) for values in (gain, shift))
+        network = folded(segmenter.network, len(self.card.bands))
+        network = network.to(self.device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network: Callable[[Tensor], Tensor] = network
+        if compiled:
+            self._network = _compiled(network, self.device)
+        self._scaling = Scaling(self.card)
+        gain_shift = (self._scaling.gain, self._scaling.shift)
+        self._gain, self._shift = (torch.from_numpy(each).to(self.device) for each in gain_shift)
 
     def __call__(
         self, pixels: NDArray[Any], valid: NDArray[np.bool_]
@@ -69,33 +74,46 @@ class TorchStep:
         """Return the probability maps of one batch."""
         try:
             with torch.inference_mode():
-                return {"probability": self._run(pixels, valid)}
+                x = self._input(pixels, valid)
+                logits: Tensor = self._network(x)
+                p = logits.float().sigmoid_().cpu().contiguous()
+                return {"probability": p.numpy()}
         except RuntimeError as error:  # torch's OutOfMemoryError is one, the CPU allocator's too
-            if not any(words in str(error) for words in NO_ROOM):
+            told = self._told(error, len(pixels))
+            if told is None:
                 raise
-            raise DeviceMemoryError(
-                f"{self.device} has no room for a batch of {len(pixels)}"
-            ) from error
+            raise told from error
 
-    def _run(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        raw = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
-        x = raw.to(torch.float32).mul_(self._gain).add_(self._shift)
-        if not valid.all():
-            nothing = ~torch.from_numpy(valid).to(self.device)
-            x.masked_fill_(nothing[:, None], 0)  # 0 is the card's mean
-        x = x.contiguous(memory_format=torch.channels_last)
-        with self._autocast():
-            logits: Tensor = self._network(x)
-        p: NDArray[np.float32] = torch.sigmoid(logits.float()).cpu().contiguous().numpy()
-        return p
+    def _told(self, error: RuntimeError, batch: int) -> GeounetError | None:
+        """The error in our words, where a user can do something about it."""
+        if any(words in str(error) for words in NO_ROOM):
+            return DeviceMemoryError(f"{self.device} has no room for a batch of {batch}")
+        broken = torch._dynamo.exc.TorchDynamoException if self.backend == "compile" else ()  # noqa: SLF001 - it has no public name
+        if isinstance(error, broken):
+            first = str(error).splitlines()[0]
+            return ModelError(f"torch.compile does not work here ({first}); try --backend torch")
+        return None
 
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self._dtype is torch.float32:
-            return contextlib.nullcontext()
-        return torch.autocast(torch.device(self.device).type, self._dtype)
+    def _input(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> Tensor:
+        """The batch on the device, scaled and filled; CUDA gets it raw and scales it itself."""
+        if not self.device.startswith("cuda"):
+            x = torch.from_numpy(self._scaling(pixels, valid)).to(self.device)
+        else:
+            x = self._sent(pixels).to(torch.float32).mul_(self._gain).add_(self._shift)
+            if not valid.all():
+                x.masked_fill_(~self._sent(valid)[:, None], 0)  # 0 is the card's mean
+        return x.to(self._dtype, memory_format=torch.channels_last)
 
-    def _column(self, values: NDArray[Any]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
+    def _sent(self, array: NDArray[Any]) -> Tensor:
+        """The array on the device, from pinned memory: the copy runs beside what is computed."""
+        return torch.from_numpy(array).pin_memory().to(self.device, non_blocking=True)
+
+
+def _compiled(network: nn.Module, device: str) -> Callable[[Tensor], Tensor]:
+    """One shape is compiled, as all batches have it; on CUDA with CUDA graphs."""
+    mode = "reduce-overhead" if device.startswith("cuda") else "default"
+    whole: Callable[[Tensor], Tensor] = torch.compile(network, dynamic=False, mode=mode)
+    return whole
 
 
 def best_device(device: str) -> str:

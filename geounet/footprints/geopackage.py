@@ -12,9 +12,6 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError
-
 from geounet.errors import OutputError
 
 if TYPE_CHECKING:
@@ -89,6 +86,8 @@ def write_layers(
     Raises:
         OutputError: when the file cannot be written.
     """
+    from pyogrio.errors import DataLayerError, DataSourceError  # noqa: PLC0415
+
     try:
         counts = {layer.name: _write_layer(path, layer) for layer in layers}
         with closing(sqlite3.connect(path)) as file, file:
@@ -114,6 +113,8 @@ def _write_layer(path: Path, layer: Layer) -> int:
 
 
 def _write_chunk(path: Path, layer: Layer, chunk: gpd.GeoDataFrame, *, append: bool) -> None:
+    import pyogrio  # noqa: PLC0415 - it brings pandas: not before the network has begun
+
     made = {
         "dataset_options": {"VERSION": "1.3"},  # later ones warn in GDAL up to 3.6
         "layer_options": {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import geopandas as gpd
 import numpy as np
 import shapely
 from pyproj import CRS
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    import geopandas as gpd
     from numpy.typing import NDArray
 
     from geounet.footprints.spool import Spool
@@ -145,6 +145,8 @@ def coverage_tables(
     batches: Iterable[Footprints], info: RasterInfo, options: TableOptions
 ) -> Iterator[gpd.GeoDataFrame]:
     """Yield the coverage as tables of `status` and `area_m2`."""
+    import geopandas as gpd  # noqa: PLC0415 - not before the network has begun
+
     out_crs = output_crs(info, options)
     for batch in batches:
         polygons = place(batch.polygons(), info.transform)
@@ -211,6 +213,8 @@ def nothing() -> Footprints:
 
 
 def _moved(table: gpd.GeoDataFrame, info: RasterInfo, out_crs: CRS | None) -> gpd.GeoDataFrame:
+    import geopandas as gpd  # noqa: PLC0415 - not before the network has begun
+
     moved = reproject(table.geometry.to_numpy(), info.crs, out_crs)
     return table.set_geometry(gpd.GeoSeries(moved, index=table.index, crs=out_crs))
 
@@ -218,6 +222,8 @@ def _moved(table: gpd.GeoDataFrame, info: RasterInfo, out_crs: CRS | None) -> gp
 def _table(
     batch: Footprints, info: RasterInfo, options: TableOptions, outline: Outline
 ) -> gpd.GeoDataFrame:
+    import geopandas as gpd  # noqa: PLC0415 - not before the network has begun
+
     pixels, regularized = outline(batch)
     polygons = place(pixels, info.transform)
     area, perimeter = measure(polygons, info.crs)
