@@ -60,7 +60,6 @@ def parse() -> argparse.Namespace:
     add("--only", nargs="+", metavar="NAME", help="these contestants alone; ours always run")
     add("--size", type=int, help=f"edge of the raster, pixels {SIZES}")
     add("--tile", type=int, nargs="+", help=f"edges of the peers' tiles, pixels {TILES}")
-    add("--halo", type=int, help="of the peers and of ours [null: 64, polygons: the model's own]")
     add("--batch", type=int, nargs="+", default=[1, 4], help="the peers' batch sizes [1 4]")
     add("--threads", type=int, default=1, help="of the network, the same for all [1]")
     add("--rounds", type=int, default=3, help="every contestant runs once a round [3]")

@@ -31,6 +31,7 @@ def main() -> None:
         "process_cpu_s": round(cpu_seconds(), 3),
         "peak_mb": memory("VmHWM"),
         "above_imports_mb": memory("VmHWM") - idle,
+        "halo": job.halo if outcome.halo is None else outcome.halo,
         "note": outcome.note,
         "result": str(outcome.result),
         "step": outcome.step,

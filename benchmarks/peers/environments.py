@@ -28,6 +28,9 @@ PINS: dict[str, tuple[str, ...]] = {
 }
 """What is installed for each peer, from the index."""
 
+PACKAGES = ("site-packages", "dist-packages")
+"""Names of the folders that hold installed packages."""
+
 SHARED = ("torch", "torchvision")
 """Packages that every peer has in our version."""
 
@@ -43,7 +46,7 @@ def prepare(folder: Path, peer: str) -> str | None:
     failed = home / "failed.txt"
     venv.create(home, symlinks=True)
     packages = next((home / "lib").glob("python*/site-packages"))
-    ours = [place for place in sys.path if Path(place).name == "site-packages"]
+    ours = [place for place in sys.path if Path(place).name in PACKAGES]
     (packages / "shared.pth").write_text("\n".join(ours) + "\n", encoding="utf-8")
     limits = home / "constraints.txt"
     limits.write_text("".join(f"{name}=={version(name)}\n" for name in SHARED), encoding="utf-8")

@@ -22,11 +22,11 @@ class Job:
     folder: str
     """Empty folder for the results."""
     tile: int
-    """Edge of the network's input, pixels; ours in `polygons` settles its own."""
+    """Edge of the network's input, pixels; 0 is for us to settle."""
     halo: int
-    """Context on each side of what is kept: neighbouring tiles overlap by twice as much."""
+    """Context on each side of what is kept, half of what tiles share; 0 is for us to settle."""
     batch: int
-    """Tiles in a batch; ours in `polygons` settles its own."""
+    """Tiles in a batch; 0 is for us to settle."""
     threads: int
     """Threads of the network."""
     flags: tuple[str, ...] = ()
@@ -67,5 +67,7 @@ class Outcome:
     """The settings it ran with, in a few words."""
     packages: tuple[str, ...] = ()
     """Packages whose versions matter."""
+    halo: int | None = None
+    """What it settled; None is the job's."""
     step: float = 1 / 254
     """`null`: value of one step of the raster's numbers; 1 when they are probabilities."""

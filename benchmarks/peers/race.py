@@ -8,6 +8,7 @@ import platform
 import shlex
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,8 +21,7 @@ from job import Job
 from networks import null_model, random_model
 from rasters import draw_null, draw_real, wrong_pixels
 
-from geounet.model import find_model, read_card
-from geounet.plan import PlanOptions, make_plan
+from geounet.model import find_model
 
 if TYPE_CHECKING:
     import argparse
@@ -49,6 +49,8 @@ class Race:
     """Where rasters and results live; emptied by the caller."""
     reference: NDArray[np.bool_] | None = field(default=None, init=False)
     """Our mask, with which the others' are compared."""
+    halo: int = field(default=NULL_HALO, init=False)
+    """What the peers are given: in `polygons` what our first run settled."""
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Yield the machine, then every run as it ends."""
@@ -57,8 +59,11 @@ class Race:
         for turn in range(self.options.rounds):
             for label, job in self.jobs(first):
                 line = {"benchmark": f"peers {self.options.mode}", "contestant": label}
-                line |= {"round": turn, "tile": job.tile, "halo": job.halo, "batch": job.batch}
-                yield line | self.run(job)
+                line |= {"round": turn, "tile": job.tile or "auto", "batch": job.batch or "auto"}
+                line |= self.run(job)
+                yield line
+                if self.options.mode == "polygons" and self.reference is None:
+                    raise SystemExit(f"nothing to compare with: {line['failed']}")
 
     def machine(self) -> dict[str, Any]:
         """Return where and with what this ran."""
@@ -84,16 +89,13 @@ class Race:
         asked, raster = self.options, self.folder / "raster.tif"
         if asked.mode == "null":
             draw_null(raster, asked.size)
-            model, halo = null_model(self.folder), NULL_HALO
+            model = null_model(self.folder)
         else:
             draw_real(raster, asked.size, asked.source)
             model = self.polygon_model(raster)
-            plan = make_plan((asked.size,) * 2, read_card(model), PlanOptions(), "cpu")
-            halo = plan.grid.halo
         return Job(
-            contestant="", mode=asked.mode, raster=str(raster), model=str(model), tile=0,
-            halo=asked.halo or halo, batch=1, threads=asked.threads,
-            folder=str(self.folder / "result"),
+            contestant="", mode=asked.mode, raster=str(raster), model=str(model),
+            folder=str(self.folder / "result"), tile=0, halo=0, batch=0, threads=asked.threads,
         )  # fmt: skip
 
     def polygon_model(self, raster: Path) -> Path:
@@ -106,26 +108,28 @@ class Race:
         return random_model(self.folder, name, sample)
 
     def jobs(self, first: Job) -> Iterator[tuple[str, Job]]:
-        """Yield the runs of one round: ours first, so that there is a mask to compare with."""
-        yield from self.our_jobs(first)
+        """Yield the runs of one round: ours first, whose mask and halo the others need."""
+        yield from self.null_jobs(first) if first.mode == "null" else self.polygon_jobs(first)
         for name in ["naive", *PINS]:
             if self.options.only and name not in self.options.only:
                 continue
             for tile in self.options.tile:
                 for batch in self.options.batch:
-                    yield name, replace(first, contestant=name, tile=tile, batch=batch)
+                    yield (
+                        name,
+                        replace(first, contestant=name, tile=tile, halo=self.halo, batch=batch),
+                    )
 
-    def our_jobs(self, first: Job) -> Iterator[tuple[str, Job]]:
-        """Yield the block copy and our own rows."""
-        if first.mode == "null":
-            first = replace(first, tile=self.options.tile[0])
-            yield "block copy", replace(first, contestant="block_copy")
-            yield "geounet stream", replace(first, contestant="geounet_stream")
-            yield "geounet predict", replace(first, contestant="geounet_predict")
-            return
-        halo = f"--halo {first.halo} " if self.options.halo else ""
+    def null_jobs(self, first: Job) -> Iterator[tuple[str, Job]]:
+        """Yield the block copy and ours."""
+        first = replace(first, tile=self.options.tile[0], halo=self.halo, batch=1)
+        for name in ("block copy", "geounet stream", "geounet predict"):
+            yield name, replace(first, contestant=name.replace(" ", "_"))
+
+    def polygon_jobs(self, first: Job) -> Iterator[tuple[str, Job]]:
+        """Yield ours: as it comes, in fp32, and what else was asked for."""
         for flags in ("", "--precision fp32", *self.options.ours):
-            words = tuple(shlex.split(halo + flags))
+            words = tuple(shlex.split(flags))
             yield (
                 f"geounet {flags}".strip(),
                 replace(first, contestant="geounet_predict", flags=words),
@@ -141,6 +145,7 @@ class Race:
             return {"failed": "not installed: run --prepare"}
         shutil.rmtree(job.folder, ignore_errors=True)
         Path(job.folder).mkdir()
+        started = time.perf_counter()
         try:
             done = subprocess.run(
                 [python, str(HERE / "contest.py"), job.to_json()],
@@ -152,7 +157,8 @@ class Race:
             return {"failed": f"stopped after {self.options.limit} s"}
         if done.returncode:
             return {"failed": _reason(done)}
-        return self.judged(job, json.loads(done.stdout))
+        figures = {"process_wall_s": round(time.perf_counter() - started, 3)}
+        return self.judged(job, figures | json.loads(done.stdout))
 
     def judged(self, job: Job, figures: dict[str, Any]) -> dict[str, Any]:
         """Return the figures with what the result is worth."""
@@ -163,7 +169,7 @@ class Race:
             return figures | {"wrong_pixels": wrong_pixels(Path(job.raster), result, step)}
         mask, polygons = burnt(result, Path(job.raster))
         if self.reference is None:
-            self.reference = mask
+            self.reference, self.halo = mask, figures["halo"]
         return figures | {"polygons": polygons, "iou": agreement(mask, self.reference)}
 
 
@@ -171,7 +177,8 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode < 0:
         return f"ended by signal {-done.returncode} (9: no memory left)"
     lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
-    return lines[-1][:300]
+    ours = [line for line in lines if line.startswith("geounet: error:")]
+    return (ours or lines)[-1][:300]
 
 
 def _processor() -> str:

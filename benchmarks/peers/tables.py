@@ -23,12 +23,13 @@ RATIOS = {"ratio": "cpu_s", "wall_ratio": "wall_s"}
 
 COLUMNS = {
     "peers null": {
-        "tile": "tile", "batch": "batch", "cpu_s": "CPU s", "ratio": "× copy",
+        "tile": "tile", "halo": "halo", "batch": "batch", "cpu_s": "CPU s", "ratio": "× copy",
         "wall_s": "wall s", "process_cpu_s": "CPU s with imports", "peak_mb": "peak MB",
         "above_imports_mb": "above imports MB", "wrong_pixels": "wrong pixels", "note": "how",
     },
     "peers polygons": {
-        "tile": "tile", "batch": "batch", "wall_s": "wall s", "wall_ratio": "× geounet",
+        "tile": "tile", "halo": "halo", "batch": "batch", "wall_s": "wall s",
+        "wall_ratio": "× geounet", "process_wall_s": "wall s with imports",
         "cpu_s": "CPU s", "ratio": "× geounet (CPU)", "peak_mb": "peak MB",
         "polygons": "polygons", "iou": "IoU with geounet", "note": "how",
     },

@@ -43,6 +43,6 @@ def load(job: Job) -> Callable[[], Outcome]:
         settings = ("backend", "precision", "tile", "halo")
         note = ", ".join(f"{name} {found[name]}" for name in settings)
         result = probability if job.mode == "null" else vector
-        return Outcome(result=result, note=note, packages=("torch",))
+        return Outcome(result=result, note=note, halo=found["halo"], packages=("torch",))
 
     return work

@@ -28,7 +28,7 @@ def load(job: Job) -> Callable[[], Outcome]:
         rows, cols = (range(0, length, core) for length in (height, width))
         pad = [(job.halo, len(each) * core - length + job.halo)
                for each, length in ((rows, height), (cols, width))]  # fmt: skip
-        padded = np.pad(image, [(0, 0), *pad], mode="symmetric")
+        padded = np.pad(image, [(0, 0), *pad], mode="reflect")
         mosaic = Mosaic(padded.shape[1:], job.tile, 0 if job.blends else job.halo)
         places = [(row, col) for row in rows for col in cols]
         for start in range(0, len(places), job.batch):

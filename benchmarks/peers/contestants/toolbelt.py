@@ -27,7 +27,7 @@ def load(job: Job) -> Callable[[], Outcome]:
         image = np.ascontiguousarray(read_image(job).transpose(1, 2, 0))
         slicer = ImageSlicer(image.shape, job.tile, job.tile - job.overlap, weight="pyramid")
         merger = TileMerger(slicer.target_shape, 1, slicer.weight)
-        pieces = slicer.iter_split(image, cv2.BORDER_REFLECT)
+        pieces = slicer.iter_split(image, cv2.BORDER_REFLECT_101)
         while batch := list(islice(pieces, job.batch)):
             tiles, places = zip(*batch, strict=True)
             pixels = torch.from_numpy(np.stack(tiles).transpose(0, 3, 1, 2))
