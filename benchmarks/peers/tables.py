@@ -1,6 +1,8 @@
 """Results as Markdown tables, and into a document between the marks that are there for them.
 
-python benchmarks/peers/tables.py RESULTS.jsonl --into docs/performance.md
+    python benchmarks/peers/tables.py RESULTS.jsonl --into docs/performance.md
+
+Without `--into` they are printed.
 """
 
 from __future__ import annotations
