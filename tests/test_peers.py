@@ -57,6 +57,18 @@ def test_every_peer_has_a_module(module):
         assert f"| {peer} |" in readme, peer
 
 
+def test_a_peer_that_cannot_be_installed_says_why(module, tmp_path, monkeypatch):
+    """The installer's error is kept as one line, until the peer can be had."""
+    environments = module("environments")
+    for code, said in ((1, "ERROR: no such version"), (0, None)):
+        done = subprocess.CompletedProcess([], code, "", f"WARNING: slow\n{said}\n")
+        monkeypatch.setattr(environments.subprocess, "run", lambda *_, done=done, **__: done)
+        assert environments.prepare(tmp_path, "monai") == said
+        assert (tmp_path / "monai" / "failed.txt").exists() == bool(said)
+    assert environments.python_of(tmp_path, "monai").exists()
+    assert environments.python_of(tmp_path, "naive") == Path(sys.executable)
+
+
 def test_a_job_survives_its_journey(module):
     """A job is the same after JSON."""
     job = module("job").Job(
