@@ -67,11 +67,12 @@ from .progress import Bar
 )
 @click.option(
     "--outline",
-    type=click.Choice(["pixel"]),
-    default="pixel",
+    type=click.Choice(["regular", "smooth", "pixel"]),
+    default="regular",
     show_default=True,
-    help="Exact pixel edges.",
+    help="Right-angled, simplified, or exact pixel edges.",
 )
+@click.option("--tolerance", type=float, help="How far an outline may move, m.  [four pixels]")
 @click.option("--bands", type=BANDS, help="Bands in the model's order, 1-based.")
 @click.option(
     "--scale",
@@ -133,7 +134,7 @@ def _options(rest: dict[str, Any]) -> Any:
     from geounet.plan import PlanOptions
     from geounet.predict import PredictOptions
 
-    rest.pop("outline"), rest.pop("verbose")
+    rest.pop("verbose")
     names = ("tile", "halo", "blend", "threshold", "batch_size")
     plan = PlanOptions(**{name: rest.pop(name) for name in names})
     return PredictOptions(plan=plan, **rest)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from geounet import __version__
 from geounet.assemble import Assembly, Targets
 from geounet.errors import GeounetWarning, OptionError
+from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
 from geounet.model import Segmenter, load_model
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from geounet.backends import Model, Step
+    from geounet.footprints.outlines.outline import Kind
     from geounet.model import ModelCard
 
 WITHOUT_EFFECT = ("plan", "probability", "mask", "report", "overwrite", "allow_vrt")
@@ -58,6 +60,10 @@ class PredictOptions:
     """Smaller footprints are dropped, m²; None takes the model's own."""
     min_pixels: int | None = None
     """The same in pixels of the inferred grid, for rasters without a CRS."""
+    outline: Kind = "regular"
+    """Right-angled, simplified, or exact pixel edges."""
+    tolerance: float | None = None
+    """How far an outline may stray from its object's contour, m; None: four pixels."""
     crs: str | None = None
     """CRS of the output; None keeps the raster's."""
     probability: Path | None = None
@@ -151,8 +157,9 @@ def predict(
         tally = Tally()
         walk = Walk(plan, reader, step, tally, _counter(plan, progress))
         table = _table(reader.info, model.card, options)
+        outlines = _outlines(reader.info, options)
         facts = _facts(raster, model, options, plan)
-        with Assembly(reader.info, plan, goals, table, tally) as assembly:
+        with Assembly(reader.info, plan, goals, table, outlines, tally) as assembly:
             cells = _cells(walk, keep_q=goals.rasters)
             for strip in strips(plan.grid, cells, assembly.folder):
                 assembly.add(strip)
@@ -317,6 +324,15 @@ def _table(info: RasterInfo, card: ModelCard, options: PredictOptions) -> TableO
         min_pixels=pixels or 0,
         crs=options.crs,
         source=info.path.name,
+    )
+
+
+def _outlines(info: RasterInfo, options: PredictOptions) -> OutlineOptions:
+    return OutlineOptions(
+        kind=options.outline,
+        tolerance_m=options.tolerance,
+        transform=info.transform,
+        crs=info.crs,
     )
 
 

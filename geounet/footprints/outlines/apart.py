@@ -1,0 +1,71 @@
+"""Outlines that keep apart: none comes near a neighbour's, nor near what that may fall back to.
+
+An object has a regular outline, a smooth one and its pixel edges, or only some of them. Pixel edges
+never overlap. A smooth outline stays when it is apart from the neighbours' pixel edges and smooth
+outlines, a regular one when it is apart from all three. So whatever a neighbour falls back to is
+apart too: one look settles everything, and no decision travels farther than to the neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geounet.footprints.rings import Footprints, Ints
+
+    Flags = NDArray[np.bool_]
+    Polygons = NDArray[np.object_]
+
+GAP = 1 / 64
+"""Pixels that outlines keep between them, so that no rounding on the way to a map joins them."""
+
+PIECE = 128
+"""Vertices of pixel edges that are looked at as one line."""
+
+
+def kept_apart(batch: Footprints, levels: list[Polygons]) -> Ints:
+    """Return which level each object's outline is of; the number of levels: its pixel edges.
+
+    Args:
+        batch: objects with all their neighbours.
+        levels: `(objects,)` outlines, the best first; None where there is none.
+    """
+    lines, owner = _pixel_lines(batch)
+    chosen = np.full(len(batch), len(levels))
+    for at in range(len(levels) - 1, -1, -1):
+        made = levels[at]
+        clear = shapely.is_valid(made)  # None is not
+        tree = shapely.STRtree(made)
+        for others, of in ((lines, owner), *((each, None) for each in levels[at:])):
+            clear[_met(tree, others, of)] = False
+        chosen[clear] = at
+    return chosen
+
+
+def _met(tree: shapely.STRtree, others: Polygons, of: Ints | None) -> Ints:
+    """Return which of the tree's outlines come near those of other objects."""
+    other, here = tree.query(others, predicate="dwithin", distance=GAP)
+    other = other if of is None else of[other]
+    return np.asarray(here[other != here])
+
+
+def _pixel_lines(batch: Footprints) -> tuple[Polygons, Ints]:
+    """Return the pixel edges as lines of few vertices, and the object of each."""
+    starts, sizes = batch.ring_offsets[:-1], np.diff(batch.ring_offsets)
+    pieces = -(-sizes // PIECE)
+    ring = np.repeat(np.arange(len(sizes)), pieces)
+    nth = np.arange(len(ring)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    first = nth * PIECE
+    length = np.minimum(sizes[ring] - first, PIECE) + 1
+    offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+    spot = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - first, length)
+    spot = np.repeat(starts[ring], length) + spot % np.repeat(sizes[ring], length)
+    xy = batch.coords[spot, ::-1].astype(np.float64)
+    lines = shapely.from_ragged_array(shapely.GeometryType.LINESTRING, xy, (offsets,))
+    owners = np.repeat(np.arange(len(batch)), np.diff(batch.polygon_offsets))
+    return np.asarray(lines, object), owners[ring]

@@ -1,0 +1,191 @@
+"""Several regular outlines of every object, and the one that fits best with the fewest corners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from geounet.footprints.outlines.polygons import assembled, circles
+from geounet.footprints.outlines.runs import directions, kinds, runs_of, simplified
+from geounet.footprints.outlines.square import lined_up, squared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from geounet.footprints.outlines.contour import Contours
+    from geounet.footprints.outlines.runs import Edges
+    from geounet.footprints.rings import Ints
+
+    Floats = NDArray[np.float64]
+    Polygons = NDArray[np.object_]
+
+CORNER = 8.0
+"""Area that a further corner must bring nearer to the object, in units of the plane."""
+
+OWN_WAY = 12.0
+"""Area that a wall in a direction of its own must bring, besides."""
+
+LEAN = 0.375
+"""Share of the tolerance by which a point may lie beside its edge: 1.5 of 4 pixels."""
+
+SHORTEST = 1.5
+"""Walls shorter than this many tolerances are taken out where the outline stays in reach."""
+
+COARSER = 1.6
+"""What both are multiplied with for a second look, with less detail."""
+
+FINER = 0.5
+"""And for a third, where neither has given an outline that stays in reach."""
+
+LEAST_IOU = 0.7
+"""An outline that covers its object less well is none."""
+
+ROUND = 0.06
+"""Spread of a contour's distance from its middle, in parts of it, up to which a circle is tried:
+a square has 0.11, an octagon 0.02."""
+
+CIRCLE = 5
+"""Corners that a circle is counted as."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """Outlines for some objects, in their planes."""
+
+    of: Ints
+    """`(offers,)` the object."""
+    polygons: Polygons
+    """`(offers,)` None where nothing came of it."""
+    price: Floats
+    """`(offers,)` area that its corners and directions must bring."""
+
+    def at(self, objects: Ints) -> Offer:
+        """Return the same offer, its objects counted among others."""
+        return replace(self, of=objects[self.of])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objects:
+    """Some objects in their planes."""
+
+    contours: Contours
+    """Their contours, begun at corners."""
+    lines: Polygons
+    """`(objects,)` the contours as multilinestrings."""
+    pixels: Polygons
+    """`(objects,)` their pixel edges."""
+    reach: Floats
+    """`(objects,)` how far an outline may stray from the contour."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.pixels)
+
+
+def best(found: Objects) -> Polygons:
+    """Return the outline of each object that errs least and stays in reach; None without one.
+
+    What an outline errs is the area between it and the pixels, and a price for its corners.
+    """
+    chosen = np.full(len(found), None, object)
+    least = np.full(len(found), np.inf)
+    everything = np.arange(len(found))
+    for factor in (COARSER, 1.0, FINER):
+        of = everything if factor >= 1 else np.flatnonzero(np.isinf(least))
+        for offer in _offers(found, of, factor) if len(of) else ():
+            error = _error(offer, found)
+            better = error < least[offer.of]
+            chosen[offer.of[better]] = offer.polygons[better]
+            least[offer.of[better]] = error[better]
+    return chosen
+
+
+def _offers(found: Objects, of: Ints, factor: float) -> Iterator[Offer]:
+    """Yield outlines of some objects: right angles, with walls at 45°, with oblique ones, round."""
+    part = found.contours.take(of)
+    reach = found.reach[of] * factor
+    edges = simplified(part, reach[part.owners] * LEAN)
+    turn = directions(edges, part.owners, len(of))
+    owner = part.owners[edges.ring]
+    aslant, oblique = (
+        np.flatnonzero(np.bincount(owner[flags], minlength=len(of)))
+        for flags in kinds(edges, turn[owner])
+    )
+    yield _squares(part, edges, turn, reach, diagonals=False, oblique=False).at(of)
+    for some, with_oblique in ((aslant, False), (oblique, True)):
+        if not len(some):
+            continue
+        less = part.take(some)
+        made = _squares(
+            less,
+            edges.take(some, part, less),
+            turn[some],
+            reach[some],
+            diagonals=True,
+            oblique=with_oblique,
+        )
+        yield made.at(of[some])
+    if factor == 1:
+        yield _round_ones(part, len(of), turn).at(of)
+
+
+def _squares(
+    part: Contours, edges: Edges, turn: Floats, reach: Floats, *, diagonals: bool, oblique: bool
+) -> Offer:
+    """Return outlines whose walls go in the object's directions, and perhaps in others."""
+    count = len(turn)
+    runs = runs_of(part, edges, turn, diagonals=diagonals, oblique=oblique)
+    walls = reach[part.owners]
+    runs, corner = squared(lined_up(runs, turn, part.owners), walls * SHORTEST, walls)
+    owner = part.owners[runs.ring]
+    price = CORNER * np.bincount(owner, minlength=count)
+    price += OWN_WAY * np.bincount(owner[runs.free], minlength=count)
+    made = assembled(corner, runs.ring, part.owners, count)
+    return Offer(of=np.arange(count), polygons=made, price=price)
+
+
+def _round_ones(found: Contours, count: int, turn: Floats) -> Offer:
+    """Return circles for objects without holes whose contour is round."""
+    owner = found.owners[found.ring]
+    number = np.bincount(owner, minlength=count)
+    middle = np.stack(
+        [np.bincount(owner, found.points[:, axis], count) / number for axis in (0, 1)], axis=1
+    )
+    away = np.hypot(*(found.points - middle[owner]).T)
+    mean = np.bincount(owner, away, count) / number
+    spread = np.sqrt(np.bincount(owner, (away - mean[owner]) ** 2, count) / number)
+    single = np.bincount(found.owners, minlength=count) == 1
+    of = np.flatnonzero(single & (spread < ROUND * mean))
+    made = circles(middle[of], np.pi * (mean**2 + spread**2)[of], turn[of])
+    return Offer(of=of, polygons=made, price=np.full(len(of), CIRCLE * CORNER))
+
+
+def _error(offer: Offer, found: Objects) -> Floats:
+    """Return what each outline errs; infinite when it is not valid or moves out of reach."""
+    error = np.full(len(offer.of), np.inf)
+    usable = np.flatnonzero(shapely.is_valid(offer.polygons))
+    near = strays(offer.polygons[usable], found.lines[offer.of[usable]])
+    usable = usable[near <= found.reach[offer.of[usable]]]
+    made, truth = offer.polygons[usable], found.pixels[offer.of[usable]]
+    both = shapely.area(shapely.intersection(made, truth))
+    either = shapely.area(made) + shapely.area(truth) - both
+    fits = both >= LEAST_IOU * either
+    error[usable[fits]] = (either - both)[fits] + offer.price[usable[fits]]
+    return error
+
+
+def strays(outlines: Polygons, lines: Polygons) -> Floats:
+    """Return how far the corners of each outline, and the middles of its walls, lie off a line."""
+    points, owner = shapely.get_coordinates(outlines, return_index=True)
+    inner = owner[1:] == owner[:-1]
+    middles = (points[1:] + points[:-1])[inner] / 2
+    spots = shapely.points(np.concatenate([points, middles]))
+    of = np.concatenate([owner, owner[1:][inner]])
+    far = np.zeros(len(outlines))
+    np.maximum.at(far, of, shapely.distance(spots, lines[of]))
+    return far
