@@ -4,6 +4,7 @@ An object has a regular outline, a smooth one and its pixel edges, or only some 
 never overlap. A smooth outline stays when it is apart from the neighbours' pixel edges and smooth
 outlines, a regular one when it is apart from all three. So whatever a neighbour falls back to is
 apart too: one look settles everything, and no decision travels farther than to the neighbours.
+Objects that share a wall keep their pixel edges, which touch and do not overlap.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+
+from geounet.footprints.outlines.contour import unit_edges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,10 +39,11 @@ def kept_apart(batch: Footprints, levels: list[Polygons]) -> Ints:
         levels: `(objects,)` outlines, the best first; None where there is none.
     """
     lines, owner = _pixel_lines(batch)
+    joined = _wall_to_wall(batch)
     chosen = np.full(len(batch), len(levels))
     for at in range(len(levels) - 1, -1, -1):
         made = levels[at]
-        clear = shapely.is_valid(made)  # None is not
+        clear = shapely.is_valid(made) & ~joined  # None is not
         tree = shapely.STRtree(made)
         for others, of in ((lines, owner), *((each, None) for each in levels[at:])):
             clear[_met(tree, others, of)] = False
@@ -52,6 +56,21 @@ def _met(tree: shapely.STRtree, others: Polygons, of: Ints | None) -> Ints:
     other, here = tree.query(others, predicate="dwithin", distance=GAP)
     other = other if of is None else of[other]
     return np.asarray(here[other != here])
+
+
+def _wall_to_wall(batch: Footprints) -> Flags:
+    """Return which objects share a wall with another; only those of two classes can."""
+    joined = np.zeros(len(batch), np.bool_)
+    if len(np.unique(batch.class_index)) <= 1:
+        return joined
+    edges = unit_edges(batch)
+    owner = np.repeat(np.arange(len(batch)), np.diff(edges.per_polygon))
+    place = 2 * edges.start + edges.step  # the middle, doubled
+    key = place[:, 0] << 32 | place[:, 1]
+    order = np.argsort(key, kind="stable")
+    twice = np.flatnonzero(key[order][1:] == key[order][:-1])
+    joined[owner[order[twice]]] = joined[owner[order[twice + 1]]] = True
+    return joined
 
 
 def _pixel_lines(batch: Footprints) -> tuple[Polygons, Ints]:

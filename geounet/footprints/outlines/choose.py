@@ -10,7 +10,7 @@ import shapely
 
 from geounet.footprints.outlines.polygons import assembled, circles
 from geounet.footprints.outlines.runs import directions, kinds, runs_of, simplified
-from geounet.footprints.outlines.square import lined_up, squared
+from geounet.footprints.outlines.square import lined_up, sharp, squared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 CORNER = 8.0
 """Area that a further corner must bring nearer to the object, in units of the plane."""
 
+SIMPLEST = 4 * CORNER
+"""What a rectangle is priced: there is nothing simpler."""
+
 OWN_WAY = 12.0
 """Area that a wall in a direction of its own must bring, besides."""
 
@@ -41,6 +44,12 @@ COARSER = 1.6
 
 FINER = 0.5
 """And for a third, where neither has given an outline that stays in reach."""
+
+YARD = 24
+"""Points from which a hole is a courtyard, and no speck."""
+
+SHARP = 40.0
+"""Area that a corner of less than 40° must bring, besides: buildings hardly have any."""
 
 LEAST_IOU = 0.7
 """An outline that covers its object less well is none."""
@@ -64,6 +73,10 @@ class Offer:
     price: Floats
     """`(offers,)` area that its corners and directions must bring."""
 
+    def take(self, which: NDArray[np.bool_]) -> Offer:
+        """Return a part of the offer."""
+        return Offer(of=self.of[which], polygons=self.polygons[which], price=self.price[which])
+
     def at(self, objects: Ints) -> Offer:
         """Return the same offer, its objects counted among others."""
         return replace(self, of=objects[self.of])
@@ -77,31 +90,34 @@ class Objects:
     """Their contours, begun at corners."""
     lines: Polygons
     """`(objects,)` the contours as multilinestrings."""
-    pixels: Polygons
-    """`(objects,)` their pixel edges."""
+    smooth: Polygons
+    """`(objects,)` the contours simplified, which outlines are compared with."""
     reach: Floats
     """`(objects,)` how far an outline may stray from the contour."""
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self.pixels)
+        return len(self.smooth)
 
 
 def best(found: Objects) -> Polygons:
     """Return the outline of each object that errs least and stays in reach; None without one.
 
-    What an outline errs is the area between it and the pixels, and a price for its corners.
+    What an outline errs is the area between it and the smooth outline, and a price for its corners.
     """
     chosen = np.full(len(found), None, object)
-    least = np.full(len(found), np.inf)
-    everything = np.arange(len(found))
-    for factor in (COARSER, 1.0, FINER):
-        of = everything if factor >= 1 else np.flatnonzero(np.isinf(least))
+    least, price = np.full(len(found), np.inf), np.full(len(found), np.inf)
+    for factor in (1.0, COARSER, FINER):
+        wanted = price > SIMPLEST if factor > 1 else np.isinf(least)
+        of = np.flatnonzero(wanted)
         for offer in _offers(found, of, factor) if len(of) else ():
+            if factor > 1:  # less detail is for fewer corners
+                offer = offer.take(offer.price < price[offer.of])  # noqa: PLW2901
             error = _error(offer, found)
             better = error < least[offer.of]
-            chosen[offer.of[better]] = offer.polygons[better]
-            least[offer.of[better]] = error[better]
+            at = offer.of[better]
+            chosen[at], least[at] = offer.polygons[better], error[better]
+            price[at] = offer.price[better]
     return chosen
 
 
@@ -145,21 +161,25 @@ def _squares(
     owner = part.owners[runs.ring]
     price = CORNER * np.bincount(owner, minlength=count)
     price += OWN_WAY * np.bincount(owner[runs.free], minlength=count)
+    price += SHARP * np.bincount(owner[sharp(runs)], minlength=count)
     made = assembled(corner, runs.ring, part.owners, count)
     return Offer(of=np.arange(count), polygons=made, price=price)
 
 
 def _round_ones(found: Contours, count: int, turn: Floats) -> Offer:
-    """Return circles for objects without holes whose contour is round."""
-    owner = found.owners[found.ring]
+    """Return circles for objects without courtyards whose contour is round."""
+    opens = found.opens
+    yard = ~opens & (np.diff(found.offsets) >= YARD)
+    outer = opens[found.ring]
+    points, owner = found.points[outer], found.owners[found.ring][outer]
     number = np.bincount(owner, minlength=count)
     middle = np.stack(
-        [np.bincount(owner, found.points[:, axis], count) / number for axis in (0, 1)], axis=1
+        [np.bincount(owner, points[:, axis], count) / number for axis in (0, 1)], axis=1
     )
-    away = np.hypot(*(found.points - middle[owner]).T)
+    away = np.hypot(*(points - middle[owner]).T)
     mean = np.bincount(owner, away, count) / number
     spread = np.sqrt(np.bincount(owner, (away - mean[owner]) ** 2, count) / number)
-    single = np.bincount(found.owners, minlength=count) == 1
+    single = np.bincount(found.owners[yard], minlength=count) == 0
     of = np.flatnonzero(single & (spread < ROUND * mean))
     made = circles(middle[of], np.pi * (mean**2 + spread**2)[of], turn[of])
     return Offer(of=of, polygons=made, price=np.full(len(of), CIRCLE * CORNER))
@@ -171,7 +191,7 @@ def _error(offer: Offer, found: Objects) -> Floats:
     usable = np.flatnonzero(shapely.is_valid(offer.polygons))
     near = strays(offer.polygons[usable], found.lines[offer.of[usable]])
     usable = usable[near <= found.reach[offer.of[usable]]]
-    made, truth = offer.polygons[usable], found.pixels[offer.of[usable]]
+    made, truth = offer.polygons[usable], found.smooth[offer.of[usable]]
     both = shapely.area(shapely.intersection(made, truth))
     either = shapely.area(made) + shapely.area(truth) - both
     fits = both >= LEAST_IOU * either
@@ -181,11 +201,12 @@ def _error(offer: Offer, found: Objects) -> Floats:
 
 def strays(outlines: Polygons, lines: Polygons) -> Floats:
     """Return how far the corners of each outline, and the middles of its walls, lie off a line."""
-    points, owner = shapely.get_coordinates(outlines, return_index=True)
-    inner = owner[1:] == owner[:-1]
+    rings, owner = shapely.get_rings(outlines, return_index=True)
+    points, ring = shapely.get_coordinates(rings, return_index=True)
+    inner = ring[1:] == ring[:-1]
     middles = (points[1:] + points[:-1])[inner] / 2
-    spots = shapely.points(np.concatenate([points, middles]))
-    of = np.concatenate([owner, owner[1:][inner]])
+    spots = shapely.points(np.concatenate([points[1:][inner], middles]))
+    of = np.tile(owner[ring[1:][inner]], 2)
     far = np.zeros(len(outlines))
     np.maximum.at(far, of, shapely.distance(spots, lines[of]))
     return far

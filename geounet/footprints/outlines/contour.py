@@ -55,6 +55,13 @@ class Contours:
         """Return `(points,)` the ring of each point."""
         return np.repeat(np.arange(len(self.owners)), np.diff(self.offsets))
 
+    @property
+    def opens(self) -> NDArray[np.bool_]:
+        """Return `(rings,)` whether a ring is its polygon's exterior."""
+        first = np.ones(len(self.owners), np.bool_)
+        first[1:] = self.owners[1:] != self.owners[:-1]
+        return first
+
     def take(self, polygons: Ints) -> Contours:
         """Return the contours of some polygons, ascending, numbered anew."""
         rings = np.flatnonzero(np.isin(self.owners, polygons))
@@ -64,7 +71,7 @@ class Contours:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Edges:
+class UnitEdges:
     """The unit edges of a batch of polygons, ring by ring."""
 
     start: Ints
@@ -83,7 +90,7 @@ def contours(batch: Footprints) -> Contours:
     A point where the smoothed mask has no crossing close by is left out; a ring that would lose
     half of its points, as that of a line one pixel wide, keeps the middles of its pixel edges.
     """
-    edges = _unit_edges(batch)
+    edges = unit_edges(batch)
     outward = np.stack([edges.step[:, 1], -edges.step[:, 0]], axis=1)  # the polygon is on the left
     shift = np.zeros(len(edges.start))
     for part in _slabs(batch):
@@ -106,7 +113,8 @@ def contours(batch: Footprints) -> Contours:
     )
 
 
-def _unit_edges(batch: Footprints) -> _Edges:
+def unit_edges(batch: Footprints) -> UnitEdges:
+    """Return the edges of some polygons, cut into those of single pixels."""
     coords = batch.coords.astype(np.int64)
     way = coords[successors(batch.ring_offsets)] - coords
     length = np.abs(way).sum(axis=1)
@@ -114,7 +122,7 @@ def _unit_edges(batch: Footprints) -> _Edges:
     nth = np.arange(ends[-1]) - np.repeat(ends[:-1], length)
     step = np.repeat(np.sign(way), length, axis=0)
     offsets = ends[batch.ring_offsets]
-    return _Edges(
+    return UnitEdges(
         start=np.repeat(coords, length, axis=0) + nth[:, None] * step,
         step=step,
         offsets=offsets,

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from geounet.errors import OptionError
-from geounet.footprints.outlines.choose import LEAST_IOU, Objects, best
+from geounet.footprints.outlines.choose import Objects, best
 from geounet.footprints.outlines.contour import contours
 from geounet.footprints.outlines.ground import ground_at
 from geounet.footprints.outlines.polygons import assembled, rings_as_lines
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyproj import CRS
 
+    from geounet.footprints.outlines.contour import Contours
     from geounet.footprints.outlines.ground import Ground
     from geounet.footprints.rings import Footprints, Ints
 
@@ -33,8 +34,11 @@ Kind = Literal["pixel", "smooth", "regular"]
 TOLERANCE = 4.0
 """Units of the plane by which an outline may stray where no tolerance is given."""
 
-FINE = 0.1875
-"""Share of the tolerance by which a smooth outline is simplified: 0.75 of 4 pixels."""
+FINE = 0.1
+"""Share of the tolerance by which a smooth outline is simplified: 0.4 of 4 pixels."""
+
+UNLIKE = 0.3
+"""Share of its area by which a smooth outline may be larger or smaller than its object."""
 
 HUGE = 1 << 22
 """Pixels of the bounds from which an object keeps its pixel edges."""
@@ -99,7 +103,7 @@ def block_levels(batch: Footprints, options: OutlineOptions) -> list[Polygons]:
     ground = _ground(batch, options)
     found = _objects(batch, ground, _reach(ground, options))
     made = [best(found)] if options.kind == "regular" else []
-    return [_in_pixels(each, batch, ground) for each in (*made, _smooth(found))]
+    return [_in_pixels(each, batch, ground) for each in (*made, found.smooth)]
 
 
 def margin(batch: Footprints, options: OutlineOptions) -> float:
@@ -126,28 +130,26 @@ def _objects(batch: Footprints, ground: Ground, reach: Floats) -> Objects:
     found = contours(batch)
     owner = found.owners[found.ring]
     found = at_corners(replace(found, points=ground.flat(found.points, owner)))
-    owner = np.repeat(np.arange(len(batch)), batch.vertices)
-    local = (batch.coords - batch.bounds[owner, :2])[:, ::-1].astype(np.float64)
     return Objects(
         contours=found,
         lines=rings_as_lines(found, len(batch)),
-        pixels=batch.polygons(ground.flat(local, owner)),
+        smooth=_smooth(batch, ground, found, reach),
         reach=reach,
     )
 
 
-def _smooth(found: Objects) -> Polygons:
-    """Return the simplified contours; of an object whose contour meets itself, pixel edges."""
-    fine = found.reach * FINE
-    lean = simplified(found.contours, fine[found.contours.owners])
-    points = found.contours.points[lean.first]
-    made = assembled(points, lean.ring, found.contours.owners, len(found))
-    both = np.full(len(found), 0.0)
-    valid = shapely.is_valid(made)
-    both[valid] = shapely.area(shapely.intersection(made[valid], found.pixels[valid]))
-    either = shapely.area(made) + shapely.area(found.pixels) - both
-    unlike = ~(both >= LEAST_IOU * either)
-    made[unlike] = shapely.simplify(found.pixels[unlike], fine[unlike])
+def _smooth(batch: Footprints, ground: Ground, found: Contours, reach: Floats) -> Polygons:
+    """Return the simplified contours; of an object whose contour fails, its pixel edges are."""
+    fine = reach * FINE
+    lean = simplified(found, fine[found.owners])
+    made = assembled(found.points[lean.first], lean.ring, found.owners, len(batch))
+    likeness = shapely.area(made) / batch.pixels  # the plane keeps areas
+    fails = np.flatnonzero(~(shapely.is_valid(made) & (np.abs(likeness - 1) < UNLIKE)))
+    rest = batch.take(fails)
+    owner = np.repeat(fails, rest.vertices)
+    local = (rest.coords - batch.bounds[owner, :2])[:, ::-1].astype(np.float64)
+    edges = rest.polygons(ground.flat(local, owner))
+    made[fails] = shapely.simplify(edges, fine[fails])
     return made
 
 

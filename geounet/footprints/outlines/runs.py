@@ -236,5 +236,5 @@ def _merged(
     return Runs(ring=edges.ring[begin], way=way[begin], free=free[begin], moments=moments)
 
 
-TRIM = 3
+TRIM = 5
 """Points left out at either end of a run, where the corner bends it; a third of it at most."""

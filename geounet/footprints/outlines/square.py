@@ -26,6 +26,9 @@ ALIKE = np.sin(np.radians(15))
 BENT = np.tan(np.radians(8))
 """A run whose points lean by more says nothing about the direction of its object."""
 
+BACK = np.cos(np.radians(140))
+"""Cosine of the turn from which a corner is sharp."""
+
 FEWEST = 3
 """Runs of the simplest ring."""
 
@@ -93,6 +96,12 @@ def squared(runs: Runs, shortest: Floats, reach: Floats) -> tuple[Runs, Floats]:
     joined = Runs.chained(done)
     joined = _freed(joined.take(np.argsort(joined.ring, kind="stable")))
     return joined, _around(joined).corner
+
+
+def sharp(runs: Runs) -> Flags:
+    """Return after which runs a ring turns back by more than 140°."""
+    after = _around(runs).after
+    return np.asarray((runs.way * runs.way[after]).sum(axis=1) < BACK)
 
 
 @dataclass(frozen=True, kw_only=True)
