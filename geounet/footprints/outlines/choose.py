@@ -11,6 +11,7 @@ import shapely
 from geounet.footprints.outlines.polygons import assembled, circles
 from geounet.footprints.outlines.runs import directions, kinds, runs_of, simplified
 from geounet.footprints.outlines.square import lined_up, sharp, squared
+from geounet.footprints.rings import Ints, gather, successors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from geounet.footprints.outlines.contour import Contours
     from geounet.footprints.outlines.runs import Edges
-    from geounet.footprints.rings import Ints
 
     Floats = NDArray[np.float64]
     Polygons = NDArray[np.object_]
@@ -90,20 +90,57 @@ class Objects:
     """Their contours, begun at corners."""
     lines: Polygons
     """`(objects,)` the contours as multilinestrings."""
-    smooth: Polygons
-    """`(objects,)` the contours simplified, which outlines are compared with."""
+    spots: Spots
+    """Where outlines are compared with them."""
     reach: Floats
     """`(objects,)` how far an outline may stray from the contour."""
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self.smooth)
+        return len(self.reach)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spots:
+    """Points of contours, each for a stretch of them."""
+
+    points: Polygons
+    """`(spots,)` shapely points."""
+    offsets: Ints
+    """`(objects + 1,)` where each object's begin."""
+    stretch: Floats
+    """`(spots,)` length of contour that each stands for."""
+
+    @classmethod
+    def of(cls, found: Contours, count: int) -> Spots:
+        """Return every third point of the contours of `count` objects, but for specks in them."""
+        step = found.points[successors(found.offsets)] - found.points
+        length = np.bincount(found.ring, np.hypot(*step.T), len(found.owners))
+        nth = np.arange(len(step)) - found.offsets[found.ring]
+        some = np.flatnonzero((nth % 3 == 0) & (found.opens | yards(found))[found.ring])
+        number = -(-np.diff(found.offsets) // 3)
+        return cls(
+            points=shapely.points(found.points[some]),
+            offsets=np.searchsorted(found.owners[found.ring[some]], np.arange(count + 1)),
+            stretch=(length / number)[found.ring[some]],
+        )
+
+    def area_between(self, outlines: Polygons, of: Ints, most: Floats) -> Floats:
+        """Return about how much area lies between some outlines and the contours `of` objects.
+
+        A point counts as `most` units away at most: those of a courtyard that was closed are far.
+        """
+        some, ends = gather(self.offsets, of)
+        outline = np.repeat(np.arange(len(of)), np.diff(ends))
+        away = shapely.distance(self.points[some], shapely.boundary(outlines)[outline])
+        away = np.minimum(away, most[outline])
+        return np.bincount(outline, away * self.stretch[some], len(of)).astype(np.float64)
 
 
 def best(found: Objects) -> Polygons:
     """Return the outline of each object that errs least and stays in reach; None without one.
 
-    What an outline errs is the area between it and the smooth outline, and a price for its corners.
+    What an outline errs is the area between it and the contour, and a price for its corners.
     """
     chosen = np.full(len(found), None, object)
     least, price = np.full(len(found), np.inf), np.full(len(found), np.inf)
@@ -168,9 +205,7 @@ def _squares(
 
 def _round_ones(found: Contours, count: int, turn: Floats) -> Offer:
     """Return circles for objects without courtyards whose contour is round."""
-    opens = found.opens
-    yard = ~opens & (np.diff(found.offsets) >= YARD)
-    outer = opens[found.ring]
+    yard, outer = yards(found), found.opens[found.ring]
     points, owner = found.points[outer], found.owners[found.ring][outer]
     number = np.bincount(owner, minlength=count)
     middle = np.stack(
@@ -191,12 +226,17 @@ def _error(offer: Offer, found: Objects) -> Floats:
     usable = np.flatnonzero(shapely.is_valid(offer.polygons))
     near = strays(offer.polygons[usable], found.lines[offer.of[usable]])
     usable = usable[near <= found.reach[offer.of[usable]]]
-    made, truth = offer.polygons[usable], found.smooth[offer.of[usable]]
-    both = shapely.area(shapely.intersection(made, truth))
-    either = shapely.area(made) + shapely.area(truth) - both
-    fits = both >= LEAST_IOU * either
-    error[usable[fits]] = (either - both)[fits] + offer.price[usable[fits]]
+    made, of = offer.polygons[usable], offer.of[usable]
+    between = found.spots.area_between(made, of, found.reach[of])
+    area = shapely.area(made)
+    fits = area - between >= LEAST_IOU * (area + between)
+    error[usable[fits]] = between[fits] + offer.price[usable[fits]]
     return error
+
+
+def yards(found: Contours) -> NDArray[np.bool_]:
+    """Return `(rings,)` which holes are courtyards, and no specks."""
+    return ~found.opens & (np.diff(found.offsets) >= YARD)
 
 
 def strays(outlines: Polygons, lines: Polygons) -> Floats:

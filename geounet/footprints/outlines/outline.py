@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from geounet.errors import OptionError
-from geounet.footprints.outlines.choose import Objects, best
+from geounet.footprints.outlines.choose import Objects, Spots, best
 from geounet.footprints.outlines.contour import contours
 from geounet.footprints.outlines.ground import ground_at
 from geounet.footprints.outlines.polygons import assembled, rings_as_lines
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyproj import CRS
 
-    from geounet.footprints.outlines.contour import Contours
     from geounet.footprints.outlines.ground import Ground
     from geounet.footprints.rings import Footprints, Ints
 
@@ -103,7 +102,8 @@ def block_levels(batch: Footprints, options: OutlineOptions) -> list[Polygons]:
     ground = _ground(batch, options)
     found = _objects(batch, ground, _reach(ground, options))
     made = [best(found)] if options.kind == "regular" else []
-    return [_in_pixels(each, batch, ground) for each in (*made, found.smooth)]
+    made.append(_smooth(batch, ground, found))
+    return [_in_pixels(each, batch, ground) for each in made]
 
 
 def margin(batch: Footprints, options: OutlineOptions) -> float:
@@ -133,16 +133,16 @@ def _objects(batch: Footprints, ground: Ground, reach: Floats) -> Objects:
     return Objects(
         contours=found,
         lines=rings_as_lines(found, len(batch)),
-        smooth=_smooth(batch, ground, found, reach),
+        spots=Spots.of(found, len(batch)),
         reach=reach,
     )
 
 
-def _smooth(batch: Footprints, ground: Ground, found: Contours, reach: Floats) -> Polygons:
+def _smooth(batch: Footprints, ground: Ground, found: Objects) -> Polygons:
     """Return the simplified contours; of an object whose contour fails, its pixel edges are."""
-    fine = reach * FINE
-    lean = simplified(found, fine[found.owners])
-    made = assembled(found.points[lean.first], lean.ring, found.owners, len(batch))
+    fine, contour = found.reach * FINE, found.contours
+    lean = simplified(contour, fine[contour.owners])
+    made = assembled(contour.points[lean.first], lean.ring, contour.owners, len(batch))
     likeness = shapely.area(made) / batch.pixels  # the plane keeps areas
     fails = np.flatnonzero(~(shapely.is_valid(made) & (np.abs(likeness - 1) < UNLIKE)))
     rest = batch.take(fails)
