@@ -226,6 +226,7 @@ def regularised(case: Case) -> Polygons:
     points, of = shapely.get_coordinates(smooth, return_index=True)
     smooth = shapely.buffer(shapely.set_coordinates(smooth, points + corner[of]), 0)
     biggest = np.array([max(shapely.get_parts(each), key=shapely.area) for each in smooth])
+    biggest = np.array([without_specks(each) for each in biggest])
     metres = shapely.transform(biggest, lambda xy: xy * case.metres)
     table = geopandas.GeoDataFrame({"at": np.arange(len(metres))}, geometry=metres, crs=32633)
     made = regularize_geodataframe(
@@ -235,6 +236,12 @@ def regularised(case: Case) -> Polygons:
     result = raw(case)
     result[made["at"]] = shapely.transform(made.geometry.to_numpy(), lambda xy: xy / case.metres)
     return result
+
+
+def without_specks(polygon: shapely.Polygon) -> shapely.Polygon:
+    """Return a polygon without holes of less than 36 pixels."""
+    yards = [hole for hole in polygon.interiors if shapely.Polygon(hole).area >= 36]
+    return shapely.Polygon(polygon.exterior, yards)
 
 
 def polis(one: shapely.Geometry, other: shapely.Geometry) -> float:
@@ -276,6 +283,8 @@ def figures(case: Case, name: str, contender: Callable[[Case], Polygons]) -> dic
     started = time.process_time()
     made = contender(case)
     spent = time.process_time() - started
+    invalid = ~shapely.is_valid(made)
+    made[invalid] = shapely.buffer(made[invalid], 0)
     score = iou(made, case.truth)
     corners, true = (shapely.get_num_coordinates(each) - 1 for each in (made, case.truth))
     complexity = 1 - np.abs(corners - true) / (corners + true)
@@ -292,7 +301,7 @@ def figures(case: Case, name: str, contender: Callable[[Case], Polygons]) -> dic
             float(shapely.hausdorff_distance(made, case.truth).mean()) * case.metres, 2
         ),
         "angle_deg": round(float(np.mean(list(map(turned, made, case.truth)))), 1),
-        "invalid": int((~shapely.is_valid(made)).sum()),
+        "invalid": int(invalid.sum()),
         "s_per_10k": round(spent / len(made) * 10_000, 1),
     }
 

@@ -146,7 +146,7 @@ class Spool:
 def _keys(class_index: NDArray[np.uint8], first: NDArray[np.int32]) -> Ints:
     """Return a number for each polygon that no other has: its class and its first vertex."""
     row, col = first.astype(np.int64).T
-    return (row << 40) + (col << 8) + class_index
+    return np.asarray((row << 40) + (col << 8) + class_index)
 
 
 def _parts(order: Ints, vertices: Ints, size: int) -> Iterator[Ints]:

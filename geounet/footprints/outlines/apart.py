@@ -53,9 +53,11 @@ def kept_apart(batch: Footprints, levels: list[Polygons]) -> Ints:
 
 def _met(tree: shapely.STRtree, others: Polygons, of: Ints | None) -> Ints:
     """Return which of the tree's outlines come near those of other objects."""
-    other, here = tree.query(others, predicate="dwithin", distance=GAP)
-    other = other if of is None else of[other]
-    return np.asarray(here[other != here])
+    grown = shapely.bounds(others) + np.array([-GAP, -GAP, GAP, GAP])
+    other, here = tree.query(shapely.box(*grown.T))
+    apart = (other if of is None else of[other]) != here  # most are near themselves alone
+    other, here = other[apart], here[apart]
+    return np.asarray(here[shapely.dwithin(others[other], tree.geometries[here], GAP)])
 
 
 def _wall_to_wall(batch: Footprints) -> Flags:

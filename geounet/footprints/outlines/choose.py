@@ -88,6 +88,8 @@ class Objects:
 
     contours: Contours
     """Their contours, begun at corners."""
+    fine: Edges
+    """What is left of the contours when they are simplified a little."""
     lines: Polygons
     """`(objects,)` the contours as multilinestrings."""
     spots: Spots
@@ -120,7 +122,7 @@ class Spots:
         some = np.flatnonzero((nth % 3 == 0) & (found.opens | yards(found))[found.ring])
         number = -(-np.diff(found.offsets) // 3)
         return cls(
-            points=shapely.points(found.points[some]),
+            points=np.asarray(shapely.points(found.points[some]), object),
             offsets=np.searchsorted(found.owners[found.ring[some]], np.arange(count + 1)),
             stretch=(length / number)[found.ring[some]],
         )
@@ -162,7 +164,8 @@ def _offers(found: Objects, of: Ints, factor: float) -> Iterator[Offer]:
     """Yield outlines of some objects: right angles, with walls at 45°, with oblique ones, round."""
     part = found.contours.take(of)
     reach = found.reach[of] * factor
-    edges = simplified(part, reach[part.owners] * LEAN)
+    fine = found.fine.take(of, found.contours, part)
+    edges = simplified(part, reach[part.owners] * LEAN, fine)
     turn = directions(edges, part.owners, len(of))
     owner = part.owners[edges.ring]
     aslant, oblique = (
@@ -196,9 +199,8 @@ def _squares(
     walls = reach[part.owners]
     runs, corner = squared(lined_up(runs, turn, part.owners), walls * SHORTEST, walls)
     owner = part.owners[runs.ring]
-    price = CORNER * np.bincount(owner, minlength=count)
-    price += OWN_WAY * np.bincount(owner[runs.free], minlength=count)
-    price += SHARP * np.bincount(owner[sharp(runs)], minlength=count)
+    worth = CORNER + OWN_WAY * runs.free + SHARP * sharp(runs)
+    price = np.bincount(owner, worth, count).astype(np.float64)
     made = assembled(corner, runs.ring, part.owners, count)
     return Offer(of=np.arange(count), polygons=made, price=price)
 

@@ -33,8 +33,8 @@ Kind = Literal["pixel", "smooth", "regular"]
 TOLERANCE = 4.0
 """Units of the plane by which an outline may stray where no tolerance is given."""
 
-FINE = 0.1
-"""Share of the tolerance by which a smooth outline is simplified: 0.4 of 4 pixels."""
+FINE = 0.15
+"""Share of the tolerance by which a smooth outline is simplified: 0.6 of 4 pixels."""
 
 UNLIKE = 0.3
 """Share of its area by which a smooth outline may be larger or smaller than its object."""
@@ -132,6 +132,7 @@ def _objects(batch: Footprints, ground: Ground, reach: Floats) -> Objects:
     found = at_corners(replace(found, points=ground.flat(found.points, owner)))
     return Objects(
         contours=found,
+        fine=simplified(found, reach[found.owners] * FINE),
         lines=rings_as_lines(found, len(batch)),
         spots=Spots.of(found, len(batch)),
         reach=reach,
@@ -140,16 +141,15 @@ def _objects(batch: Footprints, ground: Ground, reach: Floats) -> Objects:
 
 def _smooth(batch: Footprints, ground: Ground, found: Objects) -> Polygons:
     """Return the simplified contours; of an object whose contour fails, its pixel edges are."""
-    fine, contour = found.reach * FINE, found.contours
-    lean = simplified(contour, fine[contour.owners])
-    made = assembled(contour.points[lean.first], lean.ring, contour.owners, len(batch))
+    corners = found.contours.points[found.fine.first]
+    made = assembled(corners, found.fine.ring, found.contours.owners, len(batch))
     likeness = shapely.area(made) / batch.pixels  # the plane keeps areas
     fails = np.flatnonzero(~(shapely.is_valid(made) & (np.abs(likeness - 1) < UNLIKE)))
     rest = batch.take(fails)
     owner = np.repeat(fails, rest.vertices)
     local = (rest.coords - batch.bounds[owner, :2])[:, ::-1].astype(np.float64)
     edges = rest.polygons(ground.flat(local, owner))
-    made[fails] = shapely.simplify(edges, fine[fails])
+    made[fails] = shapely.simplify(edges, found.reach[fails] * FINE)
     return made
 
 

@@ -108,24 +108,26 @@ class Edges:
         return np.hypot(self.way[:, 0], self.way[:, 1])
 
 
-def simplified(contour: Contours, tolerance: Floats) -> Edges:
+def simplified(contour: Contours, tolerance: Floats, finer: Edges | None = None) -> Edges:
     """Return the edges that Douglas and Peucker leave of each ring.
 
     Args:
         contour: whose rings begin at a corner: the first point stays.
         tolerance: `(rings,)` by how much a point may lie beside its edge.
+        finer: edges to begin with, None: all points of the contour.
     """
-    points, ends = contour.points, contour.offsets[1:]
-    nth = np.arange(len(points), dtype=np.float64)
-    tagged = np.column_stack([points, nth])
-    closed = np.insert(tagged, ends, tagged[contour.offsets[:-1]], axis=0)
-    offsets = contour.offsets + np.arange(len(contour.offsets))
+    points, at, starts = contour.points, np.arange(len(contour.points)), contour.offsets
+    if finer is not None:
+        at, starts = finer.first, np.searchsorted(finer.ring, np.arange(len(starts)))
+    tagged = np.column_stack([points[at], at])
+    closed = np.insert(tagged, starts[1:], tagged[starts[:-1]], axis=0)
+    offsets = starts + np.arange(len(starts))
     lines = shapely.from_ragged_array(shapely.GeometryType.LINESTRING, closed, (offsets,))
     lean = shapely.simplify(lines, tolerance, preserve_topology=False)
     kept, ring = shapely.get_coordinates(lean, include_z=True, return_index=True)
     last = np.append(ring[1:] != ring[:-1], np.ones(min(len(ring), 1), np.bool_))
     first, ring = kept[~last, 2].astype(np.int64), ring[~last]
-    follow = successors(np.searchsorted(ring, np.arange(len(ends) + 1)))
+    follow = successors(np.searchsorted(ring, np.arange(len(starts))))
     return Edges(ring=ring, first=first, way=points[first[follow]] - points[first])
 
 
@@ -231,8 +233,9 @@ def _merged(
     inner = (along >= cut) & (along <= total - cut)
     x, y = contour.points[inner].T
     of = points_run[inner]
-    parts = (np.ones_like(x), x, y, x * x, x * y, y * y)
-    moments = np.stack([np.bincount(of, part, len(begin)) for part in parts], axis=1)
+    moments = np.zeros((len(begin), 6))
+    for at, part in enumerate((np.ones_like(x), x, y, x * x, x * y, y * y)):
+        moments[:, at] = np.bincount(of, part, len(begin))
     return Runs(ring=edges.ring[begin], way=way[begin], free=free[begin], moments=moments)
 
 

@@ -161,7 +161,7 @@ def _chosen(runs: Runs, around: _Around, shortest: Floats, reach: Floats) -> Int
     price = np.where(same | fro, -FIRST, price)
     order = np.lexsort((at, price, runs.ring))
     leads = order[np.append(len(at) > 0, runs.ring[1:] != runs.ring[:-1])[: len(at)]]
-    return leads[price[leads] < np.inf]
+    return np.asarray(leads[price[leads] < np.inf])
 
 
 def _price(runs: Runs, around: _Around) -> tuple[Floats, Floats]:

@@ -168,11 +168,12 @@ def _ragged(levels: list[Polygons]) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for at, made in enumerate(levels):
         there = np.flatnonzero(~shapely.is_missing(made))
-        coords, offsets = np.zeros((0, 2)), (np.zeros(1, np.int64),) * 2
+        names = [f"{name}{at}" for name in ("there", "coords", "rings", "parts")]
+        found: tuple[Any, ...] = (np.zeros((0, 2)), np.zeros(1, np.int64), np.zeros(1, np.int64))
         if len(there):
             _, coords, offsets = shapely.to_ragged_array(made[there])
-        arrays |= {f"there{at}": there, f"coords{at}": coords}
-        arrays |= {f"rings{at}": offsets[0], f"parts{at}": offsets[1]}
+            found = coords, *offsets
+        arrays |= dict(zip(names, (there, *found), strict=True))
     return arrays
 
 
