@@ -187,7 +187,8 @@ def test_no_crs_is_one_warning_and_a_map_in_pixels(model, make_raster, tmp_path,
     warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert len(warnings) == 1
     table = geopandas.read_file(out, layer="buildings")
-    assert tuple(np.abs(table.total_bounds)) == (5, 5, 30, 20)
+    assert tuple(np.abs(table.total_bounds)) == pytest.approx((5, 5, 30, 20), abs=1e-6)
+    assert table["regularized"].all()
 
 
 def test_closed_streams_do_not_stop_a_run(scene, model, tmp_path):

@@ -45,9 +45,6 @@ COARSER = 1.6
 FINER = 0.5
 """And for a third, where neither has given an outline that stays in reach."""
 
-YARD = 24
-"""Points from which a hole is a courtyard, and no speck."""
-
 SHARP = 40.0
 """Area that a corner of less than 40° must bring, besides: buildings hardly have any."""
 
@@ -115,11 +112,11 @@ class Spots:
 
     @classmethod
     def of(cls, found: Contours, count: int) -> Spots:
-        """Return every third point of the contours of `count` objects, but for specks in them."""
+        """Return every third point of the contours of `count` objects."""
         step = found.points[successors(found.offsets)] - found.points
         length = np.bincount(found.ring, np.hypot(*step.T), len(found.owners))
         nth = np.arange(len(step)) - found.offsets[found.ring]
-        some = np.flatnonzero((nth % 3 == 0) & (found.opens | yards(found))[found.ring])
+        some = np.flatnonzero(nth % 3 == 0)
         number = -(-np.diff(found.offsets) // 3)
         return cls(
             points=np.asarray(shapely.points(found.points[some]), object),
@@ -207,7 +204,7 @@ def _squares(
 
 def _round_ones(found: Contours, count: int, turn: Floats) -> Offer:
     """Return circles for objects without courtyards whose contour is round."""
-    yard, outer = yards(found), found.opens[found.ring]
+    outer = found.opens[found.ring]
     points, owner = found.points[outer], found.owners[found.ring][outer]
     number = np.bincount(owner, minlength=count)
     middle = np.stack(
@@ -216,7 +213,7 @@ def _round_ones(found: Contours, count: int, turn: Floats) -> Offer:
     away = np.hypot(*(points - middle[owner]).T)
     mean = np.bincount(owner, away, count) / number
     spread = np.sqrt(np.bincount(owner, (away - mean[owner]) ** 2, count) / number)
-    single = np.bincount(found.owners[yard], minlength=count) == 0
+    single = np.bincount(found.owners, minlength=count) == 1
     of = np.flatnonzero(single & (spread < ROUND * mean))
     made = circles(middle[of], np.pi * (mean**2 + spread**2)[of], turn[of])
     return Offer(of=of, polygons=made, price=np.full(len(of), CIRCLE * CORNER))
@@ -234,11 +231,6 @@ def _error(offer: Offer, found: Objects) -> Floats:
     fits = area - between >= LEAST_IOU * (area + between)
     error[usable[fits]] = between[fits] + offer.price[usable[fits]]
     return error
-
-
-def yards(found: Contours) -> NDArray[np.bool_]:
-    """Return `(rings,)` which holes are courtyards, and no specks."""
-    return ~found.opens & (np.diff(found.offsets) >= YARD)
 
 
 def strays(outlines: Polygons, lines: Polygons) -> Floats:

@@ -6,7 +6,7 @@ order, the rings and the holes of the pixel polygon, and no line has to be trace
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,10 +64,13 @@ class Contours:
 
     def take(self, polygons: Ints) -> Contours:
         """Return the contours of some polygons, ascending, numbered anew."""
-        rings = np.flatnonzero(np.isin(self.owners, polygons))
-        points, offsets = gather(self.offsets, rings)
-        owners = np.searchsorted(polygons, self.owners[rings])
-        return Contours(points=self.points[points], offsets=offsets, owners=owners)
+        some = self.kept(np.isin(self.owners, polygons))
+        return replace(some, owners=np.searchsorted(polygons, some.owners))
+
+    def kept(self, rings: NDArray[np.bool_]) -> Contours:
+        """Return some of the rings."""
+        points, offsets = gather(self.offsets, np.flatnonzero(rings))
+        return Contours(points=self.points[points], offsets=offsets, owners=self.owners[rings])
 
 
 @dataclass(frozen=True, kw_only=True)

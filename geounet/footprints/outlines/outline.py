@@ -39,6 +39,9 @@ FINE = 0.15
 UNLIKE = 0.3
 """Share of its area by which a smooth outline may be larger or smaller than its object."""
 
+YARD = 6
+"""Tolerances that a hole's contour is long, or the hole is a speck, and closed: 24 pixels."""
+
 HUGE = 1 << 22
 """Pixels of the bounds from which an object keeps its pixel edges."""
 
@@ -130,6 +133,7 @@ def _objects(batch: Footprints, ground: Ground, reach: Floats) -> Objects:
     found = contours(batch)
     owner = found.owners[found.ring]
     found = at_corners(replace(found, points=ground.flat(found.points, owner)))
+    found = found.kept(found.opens | (np.diff(found.offsets) >= YARD * reach[found.owners]))
     return Objects(
         contours=found,
         fine=simplified(found, reach[found.owners] * FINE),
@@ -143,6 +147,9 @@ def _smooth(batch: Footprints, ground: Ground, found: Objects) -> Polygons:
     """Return the simplified contours; of an object whose contour fails, its pixel edges are."""
     corners = found.contours.points[found.fine.first]
     made = assembled(corners, found.fine.ring, found.contours.owners, len(batch))
+    for at in np.flatnonzero(~shapely.is_valid(made) & ~shapely.is_missing(made)):
+        parts = shapely.get_parts(shapely.make_valid(made[at], method="structure"))
+        made[at] = parts[shapely.area(parts).argmax()] if len(parts) else None
     likeness = shapely.area(made) / batch.pixels  # the plane keeps areas
     fails = np.flatnonzero(~(shapely.is_valid(made) & (np.abs(likeness - 1) < UNLIKE)))
     rest = batch.take(fails)
