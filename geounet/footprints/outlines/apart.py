@@ -1,9 +1,10 @@
 """Outlines that keep apart: none comes near a neighbour's, nor near what that may fall back to.
 
 An object has a regular outline, a smooth one and its pixel edges, or only some of them. Pixel edges
-never overlap. A smooth outline stays when it is apart from the neighbours' pixel edges and smooth
-outlines, a regular one when it is apart from all three. So whatever a neighbour falls back to is
-apart too: one look settles everything, and no decision travels farther than to the neighbours.
+never overlap. A smooth outline stays when it is apart from the neighbours' pixel edges, a regular
+one when it is apart from their smooth outlines too; where two of one kind meet, that of the smaller
+object goes. So whatever a neighbour falls back to is apart too: one look settles everything, and no
+decision travels farther than to the neighbours.
 Objects that share a wall keep their pixel edges, which touch and do not overlap.
 """
 
@@ -40,24 +41,36 @@ def kept_apart(batch: Footprints, levels: list[Polygons]) -> Ints:
     """
     lines, owner = _pixel_lines(batch)
     joined = _wall_to_wall(batch)
+    itself, rank = np.arange(len(batch)), _ranks(batch)
     chosen = np.full(len(batch), len(levels))
     for at in range(len(levels) - 1, -1, -1):
         made = levels[at]
         clear = shapely.is_valid(made) & ~joined  # None is not
         tree = shapely.STRtree(made)
-        for others, of in ((lines, owner), *((each, None) for each in levels[at:])):
-            clear[_met(tree, others, of)] = False
+        for others, of in ((lines, owner), *((each, itself) for each in levels[at + 1 :])):
+            clear[_met(tree, others, of)[1]] = False
+        other, here = _met(tree, made, itself)
+        clear[here[rank[here] < rank[other]]] = False
         chosen[clear] = at
     return chosen
 
 
-def _met(tree: shapely.STRtree, others: Polygons, of: Ints | None) -> Ints:
-    """Return which of the tree's outlines come near those of other objects."""
+def _ranks(batch: Footprints) -> Ints:
+    """Return the place of each object by size; equals go by class and first vertex."""
+    row, col = batch.first.T
+    ranks = np.empty(len(batch), np.int64)
+    ranks[np.lexsort((col, row, batch.class_index, batch.pixels))] = np.arange(len(batch))
+    return ranks
+
+
+def _met(tree: shapely.STRtree, others: Polygons, of: Ints) -> tuple[Ints, Ints]:
+    """Return pairs of objects: the one near whose outline, of the tree, the other's comes, last."""
     grown = shapely.bounds(others) + np.array([-GAP, -GAP, GAP, GAP])
     other, here = tree.query(shapely.box(*grown.T))
-    apart = (other if of is None else of[other]) != here  # most are near themselves alone
-    other, here = other[apart], here[apart]
-    return np.asarray(here[shapely.dwithin(others[other], tree.geometries[here], GAP)])
+    strange = of[other] != here  # most are near themselves alone
+    other, here = other[strange], here[strange]
+    near = shapely.dwithin(others[other], tree.geometries[here], GAP)
+    return of[other[near]], here[near]
 
 
 def _wall_to_wall(batch: Footprints) -> Flags:
