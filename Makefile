@@ -40,9 +40,10 @@ format: $(BIN)/.ready-dev  ## put every file into shape
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-bench: $(BIN)/.ready-dev  ## measure tracing and memory (minutes)
+bench: $(BIN)/.ready-dev  ## measure tracing, memory and outlines (minutes)
 	$(BIN)/python benchmarks/tracing.py --size 6000
 	$(BIN)/python benchmarks/memory.py --size 8000
+	$(BIN)/python benchmarks/outlines.py
 
 model: $(BIN)/.ready  ## train the bundled model again: make model DATA=FOLDER (an hour on a CPU)
 	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --recipe buildings \

@@ -201,6 +201,37 @@ def town(seed, size=260):
     return labels
 
 
+def test_of_two_that_meet_the_larger_keeps_its_outline(tmp_path):
+    """Where two regular outlines would overlap, the larger object's stays regular."""
+    labels = painted([placed(RECTANGLE, 20, (40, 50))])
+    labels |= painted([placed(RECTANGLE * 0.6, 65, (80, 60))]) & (np.arange(120) > 66)
+    labels[:, 63:67][labels[:, 63:67] > 0] = 0
+    batch = traced(labels)
+    outlines, regular = outlined(batch, tmp_path)
+    assert_sound(outlines)
+    assert regular[shapely.area(outlines).argmax()]
+
+
+@given(st.integers(0, 40), st.floats(0, 30), st.integers(1, 9))
+@settings(deadline=None)
+def test_the_spool_knows_what_lies_beside(tmp_path_factory, seed, reach, size):
+    """Beside a batch are the other polygons whose bounds come within reach of one of its own."""
+    rng = np.random.default_rng(seed)
+    batch = traced((rng.random((30, 40)) < 0.2).astype(np.uint8) * rng.integers(1, 3, (30, 40)), 2)
+    with Spool(tmp_path_factory.mktemp("o")) as spool:
+        spool.append(batch)
+        part = next(spool.chunks(size=size))
+        found = spool.beside(part, reach)
+    one_, other = batch.bounds[:, None], part.bounds[None]
+    gap = np.maximum(one_[..., :2] - other[..., 2:], other[..., :2] - one_[..., 2:])
+    near = (gap <= reach).all(axis=2).any(axis=1)
+    expected = {tuple(at) for at in batch.take(np.flatnonzero(near)).first.tolist()}
+    got = [tuple(at) for at in found.first.tolist()]
+    itself = {tuple(at) for at in part.first.tolist()}
+    assert set(got) | itself == expected | itself
+    assert len(found) + len(part) == near.sum()
+
+
 @pytest.mark.parametrize("kind", ["regular", "smooth"])
 def test_batches_and_workers_change_nothing(tmp_path, monkeypatch, kind):
     """Outlines are the same whatever the batches, the blocks and the number of processes."""

@@ -48,6 +48,9 @@ FINER = 0.5
 SHARP = 40.0
 """Area that a corner of less than 40° must bring, besides: buildings hardly have any."""
 
+SPACING = 4
+"""Outlines are compared with every so many-th point of a contour."""
+
 LEAST_IOU = 0.7
 """An outline that covers its object less well is none."""
 
@@ -112,12 +115,12 @@ class Spots:
 
     @classmethod
     def of(cls, found: Contours, count: int) -> Spots:
-        """Return every third point of the contours of `count` objects."""
+        """Return some points of the contours of `count` objects."""
         step = found.points[successors(found.offsets)] - found.points
         length = np.bincount(found.ring, np.hypot(*step.T), len(found.owners))
         nth = np.arange(len(step)) - found.offsets[found.ring]
-        some = np.flatnonzero(nth % 3 == 0)
-        number = -(-np.diff(found.offsets) // 3)
+        some = np.flatnonzero(nth % SPACING == 0)
+        number = -(-np.diff(found.offsets) // SPACING)
         return cls(
             points=np.asarray(shapely.points(found.points[some]), object),
             offsets=np.searchsorted(found.owners[found.ring[some]], np.arange(count + 1)),

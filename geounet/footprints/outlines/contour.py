@@ -93,22 +93,22 @@ def contours(batch: Footprints) -> Contours:
     A point where the smoothed mask has no crossing close by is left out; a ring that would lose
     half of its points, as that of a line one pixel wide, keeps the middles of its pixel edges.
     """
-    edges = unit_edges(batch)
+    edges, bounds = unit_edges(batch), batch.bounds
     outward = np.stack([edges.step[:, 1], -edges.step[:, 0]], axis=1)  # the polygon is on the left
     shift = np.zeros(len(edges.start))
-    for part in _slabs(batch):
+    for part in _slabs(bounds):
         some, of = gather(edges.per_polygon, part)
         owner = np.repeat(np.arange(len(part)), np.diff(of))
-        corner = batch.bounds[part, :2].astype(np.int64) - PAD
+        corner = bounds[part, :2].astype(np.int64) - PAD
         start = edges.start[some] - corner[owner]
-        smooth = _smoothed(owner, start, edges.step[some], batch.bounds[part])
+        smooth = _smoothed(owner, start, edges.step[some], bounds[part])
         shift[some] = _crossing(smooth, owner, start, edges.step[some])
     found = _usable(shift, edges.offsets)
     middle = edges.start + edges.step / 2 + np.nan_to_num(shift)[:, None] * outward
     ring = np.repeat(np.arange(len(edges.offsets) - 1), np.diff(edges.offsets))[found]
     sizes = np.bincount(ring, minlength=len(edges.offsets) - 1)
     owners = np.repeat(np.arange(len(batch)), np.diff(batch.polygon_offsets))
-    middle = middle[found] - batch.bounds[owners[ring], :2]
+    middle = middle[found] - bounds[owners[ring], :2]
     return Contours(
         points=np.ascontiguousarray(middle[:, ::-1]),
         offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
@@ -133,15 +133,15 @@ def unit_edges(batch: Footprints) -> UnitEdges:
     )
 
 
-def _slabs(batch: Footprints) -> Iterator[Ints]:
+def _slabs(bounds: NDArray[np.int32]) -> Iterator[Ints]:
     """Yield indices of polygons whose windows have one shape, of bounded size together."""
-    shapes = _window(batch.bounds)
+    shapes = _window(bounds)
     order = np.lexsort((shapes[:, 1], shapes[:, 0]))
     shapes = shapes[order]
     changes = np.flatnonzero((shapes[1:] != shapes[:-1]).any(axis=1)) + 1
     for group in np.split(order, changes):
         if len(group):
-            height, width = _window(batch.bounds[group[:1]])[0]
+            height, width = _window(bounds[group[:1]])[0]
             most = max(SLAB // int(height * width), 1)
             yield from np.split(group, np.arange(most, len(group), most))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -113,6 +114,7 @@ class Workers:
 
 def serve() -> None:
     """Outline blocks from the standard input until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     while (message := _receive(sys.stdin.buffer)) is not None:
         batch, options = _unpacked(message)
         _send(sys.stdout.buffer, _ragged(block_levels(batch, options)))
