@@ -40,10 +40,11 @@ format: $(BIN)/.ready-dev  ## put every file into shape
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-bench: $(BIN)/.ready-dev  ## measure tracing, memory and the walk (minutes)
+bench: $(BIN)/.ready-dev  ## measure tracing, memory, the walk and outlines (minutes)
 	$(BIN)/python benchmarks/tracing.py --size 6000
 	$(BIN)/python benchmarks/memory.py --folder benchmarks/cache
 	$(BIN)/python benchmarks/pipeline.py --folder benchmarks/cache
+	$(BIN)/python benchmarks/outlines.py
 
 model: $(BIN)/.ready  ## train the bundled model again: make model DATA=FOLDER (80 minutes on two cores)
 	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --recipe buildings \

@@ -40,11 +40,12 @@ from .progress import Bar
 )
 @click.option(
     "--outline",
-    type=click.Choice(["pixel"]),
-    default="pixel",
+    type=click.Choice(["regular", "smooth", "pixel"]),
+    default="regular",
     show_default=True,
-    help="Exact pixel edges.",
+    help="Right-angled, simplified, or exact pixel edges.",
 )
+@click.option("--tolerance", type=float, help="How far an outline may move, m.  [four pixels]")
 @click.option("--crs", help="CRS of the output.  [the raster's]")
 @infers
 @click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
@@ -61,7 +62,7 @@ def command(inputs: tuple[str, ...], out: Path, *, as_json: bool, quiet: bool, *
     from geounet.predict import predict
 
     rasters = find_rasters(inputs)
-    rest.pop("outline"), rest.pop("verbose")
+    rest.pop("verbose")
     options = predict_options(rest)
     results = []
     for raster, target, chosen in targets_of(rasters, out, options):

@@ -27,11 +27,12 @@ from .progress import Bar
 @click.option("--min-pixels", type=click.IntRange(0), help="The same in pixels.")
 @click.option(
     "--outline",
-    type=click.Choice(["pixel"]),
-    default="pixel",
+    type=click.Choice(["regular", "smooth", "pixel"]),
+    default="regular",
     show_default=True,
-    help="Exact pixel edges.",
+    help="Right-angled, simplified, or exact pixel edges.",
 )
+@click.option("--tolerance", type=float, help="How far an outline may move, m.  [four pixels]")
 @click.option("--crs", help="CRS of the output.  [the raster's]")
 @click.option("-f", "--overwrite", is_flag=True, help="Replace an output that exists.")
 @click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
@@ -45,7 +46,7 @@ def command(raster: str, out: Path, *, as_json: bool, quiet: bool, **rest: Any) 
     """
     from geounet.vectorize import VectorizeOptions, vectorize
 
-    rest.pop("outline"), rest.pop("verbose")
+    rest.pop("verbose")
     with Bar(Path(raster).name, "strip", quiet=quiet) as bar:
         count = vectorize(raster, out, VectorizeOptions(**rest), bar)
     if as_json:

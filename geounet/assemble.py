@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
@@ -13,8 +14,10 @@ import numpy as np
 
 from geounet.cog import CogWriter, class_writer, probability_writer
 from geounet.errors import OptionError, OutputError
+from geounet.footprints.outlines.neighbours import Outliner
+from geounet.footprints.outlines.workers import Workers
 from geounet.footprints.spool import Spool
-from geounet.footprints.table import STATUSES, TableOptions, output_crs, write_gpkg
+from geounet.footprints.table import STATUSES, TableOptions, drawn, output_crs, write_gpkg
 from geounet.footprints.trace import Tracer
 from geounet.outputs import check_target, staged
 from geounet.quantise import classify
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from geounet.footprints.outlines.outline import OutlineOptions
+    from geounet.footprints.rings import Footprints
+    from geounet.footprints.table import Outlines
     from geounet.plan import Plan
     from geounet.raster import RasterInfo
     from geounet.walk import Segment, Tally
@@ -87,7 +93,13 @@ class Assembly:
     """Owner of the outputs of a run: all of them appear when `write` is done, or none."""
 
     def __init__(
-        self, info: RasterInfo, plan: Plan, targets: Targets, table: TableOptions, tally: Tally
+        self,
+        info: RasterInfo,
+        plan: Plan,
+        targets: Targets,
+        table: TableOptions,
+        outlines: OutlineOptions,
+        tally: Tally,
     ) -> None:
         """Keep what is needed; files are opened by the `with` block.
 
@@ -96,6 +108,7 @@ class Assembly:
             plan: of the run.
             targets: checked.
             table: how footprints become rows.
+            outlines: how they are drawn.
             tally: whose clocks are used.
 
         Raises:
@@ -104,7 +117,7 @@ class Assembly:
         output_crs(info, table)
         targets.spare(info.files)
         self._info, self._plan, self.targets = info, plan, targets
-        self._table, self._tally = table, tally
+        self._table, self._outlines, self._tally = table, outlines, tally
         self._stack = ExitStack()
         self._tracer = Tracer(info.shape, plan.classes)
         self._coverage_tracer = Tracer(info.shape, len(STATUSES))
@@ -176,9 +189,24 @@ class Assembly:
         with self._tally.clock("write"):
             self._writers.close()
             path = self._staged[self.targets.footprints]
-            return write_gpkg(
-                path, self._spool, self._info, self._table, facts, coverage=self._coverage
-            )
+            with Workers() as workers:
+                seen = partial(drawn, info=self._info, options=self._table)
+                outliner = Outliner(self._spool, seen, self._outlines, workers)
+                count = write_gpkg(
+                    path,
+                    self._spool,
+                    self._info,
+                    self._table,
+                    facts,
+                    outline=partial(self._outline, outliner),
+                    coverage=self._coverage,
+                )
+        self._tally.seconds["write"] -= self._tally.seconds["regularize"]
+        return count
+
+    def _outline(self, outliner: Outliner, batch: Footprints) -> Outlines:
+        with self._tally.clock("regularize"):
+            return outliner(batch)
 
     def _rasters(self) -> tuple[CogWriter | None, CogWriter | None]:
         targets, enter = self.targets, self._writers.enter_context

@@ -20,6 +20,7 @@ from geounet.backends.engine import make_step
 from geounet.backends.load import load
 from geounet.errors import GeounetWarning
 from geounet.fit import check_bands, check_fit, target_gsd
+from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
 from geounet.plan import Plan, PlanOptions, make_plan
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from geounet.backends import Model, Step
     from geounet.blend import Sums
+    from geounet.footprints.outlines.outline import Kind
     from geounet.model import ModelCard
 
 WITHOUT_EFFECT = ("plan", "probability", "mask", "report", "overwrite", "allow_vrt")
@@ -63,6 +65,10 @@ class PredictOptions:
     """Smaller footprints are dropped, m²; None takes the model's own."""
     min_pixels: int | None = None
     """The same in pixels of the inferred grid, for rasters without a CRS."""
+    outline: Kind = "regular"
+    """Right-angled, simplified, or exact pixel edges."""
+    tolerance: float | None = None
+    """How far an outline may stray from its object's contour, m; None: four pixels."""
     crs: str | None = None
     """CRS of the output; None keeps the raster's."""
     probability: Path | None = None
@@ -157,8 +163,9 @@ def predict(
         plan, reader, step, tally = ready.plan, ready.reader, ready.step, ready.tally
         walk = replace(ready, on_tile=_counter(plan, progress))
         table = _table(reader.info, step.card, options)
+        outlines = _outlines(reader.info, options)
         facts = _facts(raster, step, options, plan)
-        with Assembly(reader.info, plan, goals, table, tally) as assembly:
+        with Assembly(reader.info, plan, goals, table, outlines, tally) as assembly:
             carry_out(walk, assembly)
             polygons = assembly.write(facts)
             tally.seconds["total"] = time.perf_counter() - started
@@ -327,6 +334,15 @@ def _table(info: RasterInfo, card: ModelCard, options: PredictOptions) -> TableO
         min_pixels=pixels or 0,
         crs=options.crs,
         source=info.path.name,
+    )
+
+
+def _outlines(info: RasterInfo, options: PredictOptions) -> OutlineOptions:
+    return OutlineOptions(
+        kind=options.outline,
+        tolerance_m=options.tolerance,
+        transform=info.transform,
+        crs=info.crs,
     )
 
 

@@ -13,6 +13,7 @@ from geounet import __version__
 from geounet.assemble import Assembly, Targets
 from geounet.errors import OptionError, RasterError
 from geounet.footprints.corners import trace_cell
+from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.grid import TileGrid
 from geounet.journal import strips
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from geounet.footprints.outlines.outline import Kind
     from geounet.raster import Patch, RasterInfo, Reader
 
 STRIP = 1024
@@ -43,6 +45,10 @@ class VectorizeOptions:
     """Smaller footprints are dropped, m²."""
     min_pixels: int | None = None
     """The same in pixels."""
+    outline: Kind = "regular"
+    """Right-angled, simplified, or exact pixel edges."""
+    tolerance: float | None = None
+    """How far an outline may stray from its object's contour, m; None: four pixels."""
     crs: str | None = None
     """CRS of the output; None keeps the raster's."""
     overwrite: bool = False
@@ -85,12 +91,18 @@ def vectorize(
             raise RasterError(f"{raster}: has {info.count} bands, a mask or probability has one")
         plan = _plan(info, options)
         table = _table(info, options)
+        outlines = OutlineOptions(
+            kind=options.outline,
+            tolerance_m=options.tolerance,
+            transform=info.transform,
+            crs=info.crs,
+        )
         facts = {
             "software": f"geounet {__version__}",
             "input": identity(raster),
             "options": asdict(options),
         }
-        with Assembly(info, plan, targets, table, tally) as assembly:
+        with Assembly(info, plan, targets, table, outlines, tally) as assembly:
             for strip in strips(plan.grid, _segments(reader, plan), assembly.folder):
                 assembly.add(strip)
                 progress(strip[0].cell.row + 1, plan.grid.rows)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 STAGES = ("total", "read", "infer", "blend", "trace", "regularize", "write")
-"""What is timed; outlines are not regularised yet."""
+"""What is timed."""
 
 
 @dataclass(frozen=True)

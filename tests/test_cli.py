@@ -187,7 +187,8 @@ def test_no_crs_is_one_warning_and_a_map_in_pixels(model, make_raster, tmp_path,
     warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert len(warnings) == 1
     table = geopandas.read_file(out, layer="buildings")
-    assert tuple(np.abs(table.total_bounds)) == (5, 5, 30, 20)
+    assert tuple(np.abs(table.total_bounds)) == pytest.approx((5, 5, 30, 20), abs=1e-6)
+    assert table["regularized"].all()
 
 
 def test_closed_streams_do_not_stop_a_run(scene, model, tmp_path):
@@ -373,3 +374,27 @@ def test_the_tree_is_clean_of_installed_names():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/"
     )
     assert done.stdout.strip() == "geounet.cli.main"
+
+
+@pytest.mark.parametrize("outline", ["regular", "smooth", "pixel"])
+def test_the_outline_is_chosen(make_raster, tmp_path, outline):
+    """Every kind of outline draws the same footprints, and says which are regular."""
+    mask = np.zeros((60, 60), np.uint8)
+    mask[10:30, 10:50] = mask[40:52, 12:30] = 1
+    mask[12, 10] = mask[30, 20:23] = mask[44, 30] = 1 - mask[12, 10]
+    out = tmp_path / "out.gpkg"
+    line = ["vectorize", str(make_raster(mask)), "-o", str(out), "--outline", outline, "-q"]
+    assert main(line) == 0
+    table = geopandas.read_file(out, layer="buildings")
+    assert len(table) == 2
+    assert table["regularized"].tolist() == [outline == "regular"] * 2
+    assert (table["vertices"] == 4).all() == (outline == "regular")
+
+
+def test_a_tolerance_needs_outlines_that_move(make_raster, tmp_path, capsys):
+    """A tolerance for pixel edges is refused in one line, and nothing is written."""
+    raster = make_raster(np.ones((9, 9), np.uint8))
+    line = ["vectorize", str(raster), "-o", str(tmp_path / "o.gpkg"), "--outline", "pixel"]
+    assert main([*line, "--tolerance", "1"]) == 2
+    assert "leave it out" in capsys.readouterr().err
+    assert not (tmp_path / "o.gpkg").exists()

@@ -66,7 +66,7 @@ def scene(make_raster):
 def test_the_map_is_what_gdal_makes_of_the_painted_raster(scene, tmp_path):
     """Pixels are floor(254·p), outlines GDAL's own, confidence the mean inside."""
     raster, image = scene
-    _, table, q = run(raster, tmp_path / "out.gpkg")
+    _, table, q = run(raster, tmp_path / "out.gpkg", outline="pixel")
     expected = quantise(image / np.float32(255))
     expected[image == 0] = 255
     assert (q == expected).all()
@@ -162,7 +162,9 @@ def test_several_classes_make_several_layers(make_raster, tmp_path):
     image = np.stack([painting(seed=1), painting(seed=2)])
     raster = make_raster(image, transform=GRID)
     out = tmp_path / "out.gpkg"
-    options = PredictOptions(model=PaintModel(classes=2), gsd="native", mask=tmp_path / "mask.tif")
+    options = PredictOptions(
+        model=PaintModel(classes=2), gsd="native", mask=tmp_path / "mask.tif", outline="pixel"
+    )
     result = predict(raster, out, options)
     q = quantise(image / np.float32(255))
     winner = np.where(q.max(0) >= 127, q.argmax(0) + 1, 0)

@@ -9,6 +9,7 @@ import pytest
 from fakes import FakeReader, PaintModel
 
 from geounet.assemble import Assembly, Targets
+from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.grid import TileGrid
 from geounet.plan import Plan
@@ -167,7 +168,11 @@ def test_an_error_in_any_thread_ends_the_walk(part, tmp_path, monkeypatch):
     walk = Walk(plan, reader, step)
 
     def run():
-        with Assembly(reader.info, plan, targets, TableOptions(), Tally()) as assembly:
+        info = reader.info
+        outlines = OutlineOptions(
+            kind="pixel", tolerance_m=None, transform=info.transform, crs=info.crs
+        )
+        with Assembly(info, plan, targets, TableOptions(), outlines, Tally()) as assembly:
             carry_out(walk, assembly)
             assembly.write({})
 

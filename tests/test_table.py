@@ -20,13 +20,12 @@ from pyproj import CRS
 from geounet.errors import OptionError, OutputError
 from geounet.footprints.corners import trace_cell
 from geounet.footprints.place import place, reproject
-from geounet.footprints.rings import concatenate
+from geounet.footprints.rings import concatenate, nothing
 from geounet.footprints.spool import Spool, hilbert
 from geounet.footprints.table import (
     TableOptions,
     coverage_labels,
     coverage_tables,
-    nothing,
     tables,
     write_gpkg,
 )

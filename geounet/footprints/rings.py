@@ -106,6 +106,20 @@ class Footprints:
         return np.asarray(made, dtype=np.object_)
 
 
+def nothing() -> Footprints:
+    """Return a batch without polygons."""
+    none = np.zeros(0, np.int64)
+    return Footprints(
+        coords=np.zeros((0, 2), np.int32),
+        ring_offsets=np.zeros(1, np.int64),
+        polygon_offsets=np.zeros(1, np.int64),
+        class_index=np.zeros(0, np.uint8),
+        pixels=none,
+        q_sum=none,
+        touches_edge=np.zeros(0, np.bool_),
+    )
+
+
 def concatenate(batches: Sequence[Footprints]) -> Footprints:
     """Return several batches as one; at least one batch, with or without q alike."""
     scores = [batch.q_sum for batch in batches if batch.q_sum is not None]

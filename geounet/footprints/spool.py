@@ -6,8 +6,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+import shapely
 
-from geounet.footprints.rings import Footprints, Ints, gather
+from geounet.footprints.rings import Footprints, Ints, gather, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +32,7 @@ class _Columns:
     q_sum: Ints
     touches_edge: NDArray[np.bool_]
     first: NDArray[np.int32]
-    centre: NDArray[np.int32]
-    """`(polygons, 2)` (row, col) of the middle of the bounds, doubled."""
+    bounds: NDArray[np.int32]
     rings: Ints
     """`(polygons,)` number of rings."""
     vertices: Ints
@@ -40,14 +40,13 @@ class _Columns:
 
     @classmethod
     def of(cls, batch: Footprints) -> _Columns:
-        bounds = batch.bounds
         return cls(
             class_index=batch.class_index,
             pixels=batch.pixels,
             q_sum=np.zeros_like(batch.pixels) if batch.q_sum is None else batch.q_sum,
             touches_edge=batch.touches_edge,
             first=batch.first,
-            centre=bounds[:, :2] + bounds[:, 2:],
+            bounds=batch.bounds,
             rings=np.diff(batch.polygon_offsets),
             vertices=batch.vertices,
         )
@@ -60,7 +59,7 @@ class Spool:
         """Start with nothing in `rings.bin` (int64 lengths) and `coords.bin` (int32 row, col)."""
         folder.mkdir(parents=True, exist_ok=True)
         self._rings, self._coords = folder / "rings.bin", folder / "coords.bin"
-        self._columns: list[_Columns] = []
+        self._columns = [_Columns.of(nothing())]
         self._scored = True
         self._rings.write_bytes(b"")
         self._coords.write_bytes(b"")
@@ -93,33 +92,61 @@ class Spool:
 
         The order depends on the polygons alone: equals go by first vertex, then by class.
         """
-        if not self._columns:
-            return
-        columns = _Columns(
-            **{
-                field.name: np.concatenate([getattr(part, field.name) for part in self._columns])
-                for field in fields(_Columns)
-            }
-        )
-        index = hilbert(columns.centre[:, 1], columns.centre[:, 0])
+        columns = self._joined()
+        middle = columns.bounds[:, :2].astype(np.int64) + columns.bounds[:, 2:]
+        index = hilbert(middle[:, 1], middle[:, 0])
         order = np.lexsort((columns.class_index, columns.first[:, 1], columns.first[:, 0], index))
         if class_index is not None:
             order = order[columns.class_index[order] == class_index]
-        ring_offsets = _offsets(np.fromfile(self._rings, np.int64))
-        polygon_offsets = _offsets(columns.rings)
-        coords = np.memmap(self._coords, np.int32, mode="r").reshape(-1, 2)
         for part in _parts(order, columns.vertices, size):
-            rings, offsets = gather(polygon_offsets, part)
-            points, lengths = gather(ring_offsets, rings)
-            yield Footprints(
-                coords=np.array(coords[points]),
-                ring_offsets=lengths,
-                polygon_offsets=offsets,
-                class_index=columns.class_index[part],
-                pixels=columns.pixels[part],
-                q_sum=columns.q_sum[part] if self._scored else None,
-                touches_edge=columns.touches_edge[part],
-            )
+            yield self._read(columns, part)
+
+    def beside(self, batch: Footprints, reach: float) -> Footprints:
+        """Return the other polygons, of any class, whose bounds come within reach of a batch's.
+
+        Args:
+            batch: polygons of this spool.
+            reach: pixels between two bounds, along rows or columns.
+        """
+        columns = self._joined()
+        low, high = batch.bounds[:, :2] - reach, batch.bounds[:, 2:] + reach
+        near = (columns.bounds[:, 2:] >= low.min(axis=0, initial=np.inf)).all(axis=1)
+        near &= (columns.bounds[:, :2] <= high.max(axis=0, initial=-np.inf)).all(axis=1)
+        some = np.flatnonzero(near)
+        tree = shapely.STRtree(shapely.box(*low.T, *high.T))
+        some = some[np.unique(tree.query(shapely.box(*columns.bounds[some].T))[0])]
+        theirs = _keys(columns.class_index[some], columns.first[some])
+        return self._read(columns, some[~np.isin(theirs, _keys(batch.class_index, batch.first))])
+
+    def _joined(self) -> _Columns:
+        """Return the columns of all batches as one."""
+        if len(self._columns) > 1:
+            names = [field.name for field in fields(_Columns)]
+            parts = {name: [getattr(part, name) for part in self._columns] for name in names}
+            self._columns = [_Columns(**{name: np.concatenate(parts[name]) for name in names})]
+        return self._columns[0]
+
+    def _read(self, columns: _Columns, part: Ints) -> Footprints:
+        """Return the polygons at some indices."""
+        ring_offsets = _offsets(np.fromfile(self._rings, np.int64))
+        rings, offsets = gather(_offsets(columns.rings), part)
+        points, lengths = gather(ring_offsets, rings)
+        coords = np.memmap(self._coords, np.int32, mode="r").reshape(-1, 2) if len(part) else None
+        return Footprints(
+            coords=np.zeros((0, 2), np.int32) if coords is None else np.array(coords[points]),
+            ring_offsets=lengths,
+            polygon_offsets=offsets,
+            class_index=columns.class_index[part],
+            pixels=columns.pixels[part],
+            q_sum=columns.q_sum[part] if self._scored else None,
+            touches_edge=columns.touches_edge[part],
+        )
+
+
+def _keys(class_index: NDArray[np.uint8], first: NDArray[np.int32]) -> Ints:
+    """Return a number for each polygon that no other has: its class and its first vertex."""
+    row, col = first.astype(np.int64).T
+    return np.asarray((row << 40) + (col << 8) + class_index)
 
 
 def _parts(order: Ints, vertices: Ints, size: int) -> Iterator[Ints]:

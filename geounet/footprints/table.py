@@ -14,7 +14,7 @@ from geounet.errors import OptionError
 from geounet.footprints.geopackage import Layer, write_layers
 from geounet.footprints.measure import measure
 from geounet.footprints.place import place, reproject
-from geounet.footprints.rings import Footprints
+from geounet.footprints.rings import Footprints, nothing
 from geounet.footprints.style import buildings_style, coverage_style
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from geounet.footprints.spool import Spool
     from geounet.raster import RasterInfo
 
-    Outline = Callable[[Footprints], tuple[NDArray[np.object_], NDArray[np.bool_]]]
+    Outlines = tuple[NDArray[np.object_], NDArray[np.bool_]]
+    Outline = Callable[[Footprints], Outlines]
     """A batch → its polygons in pixels (x = col, y = row), and which of them are regular."""
 
 UNSURE = 0.6
@@ -134,8 +135,7 @@ def tables(
     out_crs = output_crs(info, options)
     following = 0
     for batch in batches:
-        large = batch.take(np.flatnonzero(batch.pixels >= options.min_pixels))
-        table = _table(large, info, options, outline)
+        table = _table(drawn(batch, info, options), info, options, outline)
         table["id"] = np.arange(following, following + len(table), dtype=np.int64)
         following += len(table)
         yield _moved(table, info, out_crs)
@@ -198,18 +198,13 @@ def output_crs(info: RasterInfo, options: TableOptions) -> CRS | None:
     return found
 
 
-def nothing() -> Footprints:
-    """Return a batch without polygons."""
-    none = np.zeros(0, np.int64)
-    return Footprints(
-        coords=np.zeros((0, 2), np.int32),
-        ring_offsets=np.zeros(1, np.int64),
-        polygon_offsets=np.zeros(1, np.int64),
-        class_index=np.zeros(0, np.uint8),
-        pixels=none,
-        q_sum=none,
-        touches_edge=np.zeros(0, np.bool_),
-    )
+def drawn(batch: Footprints, info: RasterInfo, options: TableOptions) -> Footprints:
+    """Return the polygons that are large enough for a row, by their pixels."""
+    batch = batch.take(np.flatnonzero(batch.pixels >= options.min_pixels))
+    if options.min_area_m2 == 0:
+        return batch
+    area, _ = measure(place(batch.polygons(), info.transform), info.crs)
+    return batch.take(np.flatnonzero(area >= options.min_area_m2))
 
 
 def _moved(table: gpd.GeoDataFrame, info: RasterInfo, out_crs: CRS | None) -> gpd.GeoDataFrame:
@@ -227,9 +222,7 @@ def _table(
     pixels, regularized = outline(batch)
     polygons = place(pixels, info.transform)
     area, perimeter = measure(polygons, info.crs)
-    large = np.flatnonzero(~(area < options.min_area_m2))  # without a CRS the area is no number
-    batch, polygons = batch.take(large), polygons[large]
-    confidence, area, perimeter = batch.confidence, area[large], perimeter[large]
+    confidence = batch.confidence
     flat = shapely.area(polygons), shapely.length(shapely.get_exterior_ring(polygons))
     surface, length = flat if info.crs is None else (area, perimeter)
     odd = 4 * np.pi * surface < ODD * length**2
@@ -241,7 +234,7 @@ def _table(
         "area_m2": area,
         "perimeter_m": perimeter,
         "vertices": (shapely.get_num_coordinates(polygons) - rings).astype(np.int32),
-        "regularized": regularized[large],
+        "regularized": regularized,
         "touches_edge": batch.touches_edge,
         "review": ((confidence < UNSURE) | batch.touches_edge | odd).astype(np.int32),
         "source": np.full(len(batch), options.source, object),

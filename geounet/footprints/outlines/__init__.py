@@ -1,0 +1,1 @@
+"""Pixel-exact polygons → outlines worth putting on a map, each from itself and its neighbours."""

@@ -1,0 +1,191 @@
+"""Blocks of objects outlined by processes of our own, where there are enough of them.
+
+A worker is a fresh interpreter that reads blocks from its input and ends when that ends, so none
+outlives its parent, however that dies. It imports nothing of the caller's program.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import fields
+from queue import SimpleQueue
+from typing import IO, TYPE_CHECKING, Any, Self
+
+import numpy as np
+import shapely
+from affine import Affine
+from pyproj import CRS
+
+from geounet.errors import OutputError
+from geounet.footprints.outlines.outline import OutlineOptions, block_levels, blocks, kinds
+from geounet.footprints.rings import Footprints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Polygons = NDArray[np.object_]
+    Levels = Callable[[Footprints, OutlineOptions], list[Polygons]]
+
+WORTHWHILE = 3
+"""Blocks from which starting workers pays."""
+
+COMMAND = "from geounet.footprints.outlines.workers import serve; serve()"
+
+
+class Workers:
+    """Outlines of objects, each made of its own pixels alone, by as many processes as cores."""
+
+    def __init__(self, count: int | None = None) -> None:
+        """Start none yet; `count` None: one a core."""
+        self._count = _cores() if count is None else count
+        self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        self._stack = ExitStack()
+        self._started = False
+
+    def __enter__(self) -> Self:
+        """Return the workers."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes, whatever they are at."""
+        self._stack.close()
+
+    def __call__(self, batch: Footprints, options: OutlineOptions) -> list[Polygons]:
+        """Return the outlines in pixels (x = col, y = row), one array a kind, the best kind first.
+
+        An array has one polygon an object, None for an object without an outline of that kind.
+        """
+        parts = list(blocks(batch))
+        found: list[Polygons] = [np.full(len(batch), None, object) for _ in kinds(options)]
+        for part, made in zip(parts, self._made(batch, parts, options), strict=True):
+            for level, polygons in zip(found, made, strict=True):
+                level[part] = polygons
+        return found
+
+    def _made(
+        self, batch: Footprints, parts: list[NDArray[np.int64]], options: OutlineOptions
+    ) -> list[list[Polygons]]:
+        if self._count < 2 or len(parts) < WORTHWHILE:  # noqa: PLR2004  one is this process
+            return [block_levels(batch.take(part), options) for part in parts]
+        self._start()
+        pool = ThreadPoolExecutor(self._count)
+        try:
+            return list(pool.map(lambda part: self._ask(batch.take(part), options), parts))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self) -> None:
+        if self._started:
+            return
+        self._started = True
+        for _ in range(self._count):
+            worker = subprocess.Popen(  # noqa: S603  ourselves
+                [sys.executable, "-c", COMMAND],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for us; they end with their input
+            )
+            self._stack.callback(_end, worker)
+            self._idle.put(worker)
+
+    def _ask(self, batch: Footprints, options: OutlineOptions) -> list[Polygons]:
+        worker = self._idle.get()
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        try:
+            _send(worker.stdin, _packed(batch, options))
+            reply = _receive(worker.stdout)
+        except (OSError, ValueError) as error:
+            raise OutputError(f"a worker that draws outlines ended ({error}); try again") from error
+        self._idle.put(worker)
+        if reply is None:
+            raise OutputError(f"a worker that draws outlines ended ({worker.wait()}); try again")
+        return _polygons(reply, len(batch))
+
+
+def serve() -> None:
+    """Outline blocks from the standard input until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    while (message := _receive(sys.stdin.buffer)) is not None:
+        batch, options = _unpacked(message)
+        _send(sys.stdout.buffer, _ragged(block_levels(batch, options)))
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    worker.kill()
+    worker.communicate()
+
+
+def _send(stream: IO[bytes], arrays: dict[str, Any]) -> None:
+    memory = io.BytesIO()
+    np.savez(memory, **arrays)
+    stream.write(memory.tell().to_bytes(8, "little"))
+    stream.write(memory.getbuffer())
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> dict[str, Any] | None:
+    """Return the next message, None at the end; nothing in it is ever unpickled."""
+    size = stream.read(8)
+    if len(size) < 8:  # noqa: PLR2004
+        return None
+    with np.load(io.BytesIO(stream.read(int.from_bytes(size, "little"))), allow_pickle=False) as it:
+        return dict(it)
+
+
+def _packed(batch: Footprints, options: OutlineOptions) -> dict[str, Any]:
+    arrays = {each.name: getattr(batch, each.name) for each in fields(batch)}
+    words = {
+        "kind": options.kind,
+        "tolerance_m": options.tolerance_m,
+        "transform": options.transform[:6],
+        "crs": None if options.crs is None else options.crs.to_json(),
+    }
+    return {**arrays, "q_sum": np.zeros(0, np.int64), "options": json.dumps(words)}
+
+
+def _unpacked(message: dict[str, Any]) -> tuple[Footprints, OutlineOptions]:
+    words = json.loads(str(message.pop("options")))
+    crs = None if words["crs"] is None else CRS.from_json(words["crs"])
+    words |= {"transform": Affine(*words["transform"]), "crs": crs}
+    return Footprints(**{**message, "q_sum": None}), OutlineOptions(**words)
+
+
+def _ragged(levels: list[Polygons]) -> dict[str, Any]:
+    arrays: dict[str, Any] = {}
+    for at, made in enumerate(levels):
+        there = np.flatnonzero(~shapely.is_missing(made))
+        names = [f"{name}{at}" for name in ("there", "coords", "rings", "parts")]
+        found: tuple[Any, ...] = (np.zeros((0, 2)), np.zeros(1, np.int64), np.zeros(1, np.int64))
+        if len(there):
+            _, coords, offsets = shapely.to_ragged_array(made[there])
+            found = coords, *offsets
+        arrays |= dict(zip(names, (there, *found), strict=True))
+    return arrays
+
+
+def _polygons(arrays: dict[str, Any], count: int) -> list[Polygons]:
+    levels = []
+    for at in range(len(arrays) // 4):
+        made = np.full(count, None, object)
+        offsets = arrays[f"rings{at}"], arrays[f"parts{at}"]
+        made[arrays[f"there{at}"]] = shapely.from_ragged_array(
+            shapely.GeometryType.POLYGON, arrays[f"coords{at}"], offsets
+        )
+        levels.append(made)
+    return levels
