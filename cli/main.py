@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "predict": "Building footprints from rasters: the main job.",
     "vectorize": "Footprints from a mask or probability raster.",
+    "rle": "Run-length files (COCO, Kaggle) from and to rasters.",
+    "masks": "Annotations (VIA, COCO, vectors) as mask rasters.",
     "train": "Train a network on labelled imagery.",
     "models": "Bundled models and recipes.",
     "sample": "Write the sample scenes with their truth.",
