@@ -39,9 +39,8 @@ SOME_FAILED = 3
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
-@click.pass_context
 def command(
-    ctx: click.Context, annotations: Path, images: Path, out: Path, *,
+    annotations: Path, images: Path, out: Path, *,
     where: tuple[str, ...], as_json: bool, quiet: bool, **rest: Any,
 ) -> None:  # fmt: skip
     """Draw annotations as masks: VIA 1 and 2, COCO, GeoJSON or GeoPackage over placed images.
@@ -67,7 +66,7 @@ def command(
         line = f"{len(result.out):,} masks of {result.shapes:,} shapes"
         click.echo(f"geounet: {line}{f' ({named})' if named else ''}", err=True)
     if result.missing or result.left_out:
-        ctx.exit(SOME_FAILED)
+        click.get_current_context().exit(SOME_FAILED)
 
 
 def _pair(words: str) -> tuple[str, str]:

@@ -86,8 +86,9 @@ def _edges(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     padded = np.pad(labels, 1, mode="edge")
     inner = padded[1:-1, 1:-1]
     beside = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
-    edges: NDArray[np.bool_] = np.logical_or.reduce([inner != other for other in beside])
-    return edges & (labels != 0)
+    touching = np.logical_or.reduce([inner != other for other in beside])
+    edges: NDArray[np.bool_] = touching & (labels != 0)
+    return edges
 
 
 def _colours() -> NDArray[np.uint8]:

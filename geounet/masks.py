@@ -28,10 +28,12 @@ from geounet.outputs import check_target, staged
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from shapely.geometry.base import BaseGeometry
+
     from geounet.annotations.shapes import Shape
     from geounet.raster import RasterInfo
 
-    Drawn = list[tuple[shapely.Geometry, int]]
+    Drawn = list[tuple[BaseGeometry, int]]
 
 _STRIP = 512
 _CLASSES = 254

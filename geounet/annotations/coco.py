@@ -17,7 +17,7 @@ from geounet.rle.counts import Rle, decode
 if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
-    import shapely
+    from shapely.geometry.base import BaseGeometry
 
 CATEGORY = "category"
 """Attribute that holds an object's category."""
@@ -52,7 +52,7 @@ def _shapes(each: CocoObject, shape: tuple[int, int], file: CocoFile) -> list[Sh
     return [Shape(geometry=one, where=each.where, attributes=said) for one in geometries]
 
 
-def _polygon(flat: Any, where: str) -> shapely.Geometry:  # noqa: ANN401 - as the file has it
+def _polygon(flat: Any, where: str) -> BaseGeometry:  # noqa: ANN401 - as the file has it
     numbers = [
         checked(number, float, f"{where}: number {at}")
         for at, number in enumerate(checked(flat, list, where), 1)
@@ -62,7 +62,7 @@ def _polygon(flat: Any, where: str) -> shapely.Geometry:  # noqa: ANN401 - as th
     return polygon(numbers[::2], numbers[1::2])
 
 
-def _traced(each: CocoObject, shape: tuple[int, int]) -> list[shapely.Geometry]:
+def _traced(each: CocoObject, shape: tuple[int, int]) -> list[BaseGeometry]:
     mask = decode(Rle(*shape, np.concatenate(list(run_lengths(each, shape)))), row_major=True)
     tracer = Tracer(shape, 1)
     parts = [tracer.add_strip([trace_cell(mask.astype(np.uint8), None, 1)]), tracer.finish()]

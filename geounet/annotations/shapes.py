@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from rasterio.windows import Window
+    from shapely.geometry.base import BaseGeometry
 
 FARTHEST = 1e9
 """Pixels from the image's corner beyond which nothing is drawn; GDAL counts in 32 bits."""
@@ -28,7 +29,7 @@ _SAGITTA = 1 / 64
 class Shape:
     """One thing somebody drew."""
 
-    geometry: shapely.Geometry
+    geometry: BaseGeometry
     """In pixels, x = col, y = row, from the image's upper left corner."""
     where: str
     """File and entry, for messages."""
@@ -36,21 +37,21 @@ class Shape:
     """What was said of it; an attribute may have several values."""
 
 
-def fault(geometry: shapely.Geometry) -> str | None:
+def fault(geometry: BaseGeometry) -> str | None:
     """Return why a shape cannot be drawn, None when it can."""
     bounds = np.array(geometry.bounds)
     if geometry.is_empty or not np.isfinite(bounds).all():
         return "it has no place"
     if np.abs(bounds).max() > FARTHEST:
         return f"it reaches {np.abs(bounds).max():.3g} pixels from the image"
-    if geometry.geom_type in ("Polygon", "MultiPolygon") and geometry.area == 0:
+    if geometry.geom_type in ("Polygon", "MultiPolygon") and geometry.convex_hull.area == 0:
         return "it has no area"
     if geometry.geom_type not in ("Point", "MultiPoint", "Polygon", "MultiPolygon"):
         return f"it is a {geometry.geom_type}, which has no area"
     return None
 
 
-def draw(shapes: Sequence[tuple[shapely.Geometry, int]], window: Window) -> NDArray[np.uint8]:
+def draw(shapes: Sequence[tuple[BaseGeometry, int]], window: Window) -> NDArray[np.uint8]:
     """Return the classes of a window of an image, 0 where nothing is drawn.
 
     Args:
@@ -65,7 +66,7 @@ def draw(shapes: Sequence[tuple[shapely.Geometry, int]], window: Window) -> NDAr
     return labels
 
 
-def polygon(xs: Sequence[float], ys: Sequence[float]) -> shapely.Geometry:
+def polygon(xs: Sequence[float], ys: Sequence[float]) -> BaseGeometry:
     """Return a polygon of corners, closed if it is not; empty with fewer than three."""
     corners = list(dict.fromkeys(zip(xs, ys, strict=True)))
     if len(corners) < 3:  # noqa: PLR2004 - a triangle
@@ -75,7 +76,7 @@ def polygon(xs: Sequence[float], ys: Sequence[float]) -> shapely.Geometry:
 
 def ellipse(
     centre: tuple[float, float], radii: tuple[float, float], angle: float = 0.0
-) -> shapely.Geometry:
+) -> BaseGeometry:
     """Return an ellipse as a polygon that lies nowhere more than 1/64 pixel off it.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 import geopandas as gpd
 import numpy as np
@@ -12,7 +13,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.windows import Window
 
 from geounet.annotations.shapes import Shape, draw, fault
-from geounet.errors import AnnotationError
+from geounet.errors import AnnotationError, GeounetWarning
 from geounet.footprints.place import reproject
 
 if TYPE_CHECKING:
@@ -83,12 +84,13 @@ def shapes_on(features: gpd.GeoDataFrame, info: RasterInfo, path: Path) -> list[
 
 
 def feature_counts(path: Path, info: RasterInfo) -> Iterator[NDArray[np.int64]]:
-    """Yield the counts of each feature on a raster's grid; those that set no pixel are left out.
+    """Yield the counts of each feature on a raster's grid; one warning for those without a pixel.
 
     Raises:
         AnnotationError: the file, or a feature, cannot be used.
     """
-    for shape in shapes_on(read_layer(path), info, path):
+    features, count = read_layer(path), 0
+    for shape in shapes_on(features, info, path):
         cause = fault(shape.geometry)
         if cause is not None:
             raise AnnotationError(f"{shape.where}: {cause}; correct it or delete it")
@@ -101,7 +103,15 @@ def feature_counts(path: Path, info: RasterInfo) -> Iterator[NDArray[np.int64]]:
         rows, cols = np.nonzero(draw([(shape.geometry, 1)], window))
         places = np.sort((cols + first[1]) * info.height + rows + first[0])
         if len(places):
+            count += 1
             yield _counts(places, info.height * info.width)
+    if count < len(features):
+        warn(
+            f"{path}: {len(features) - count:,} of {len(features):,} features set no pixel of "
+            f"{info.path}",
+            GeounetWarning,
+            stacklevel=2,
+        )
 
 
 def _counts(places: NDArray[np.int64], size: int) -> NDArray[np.int64]:

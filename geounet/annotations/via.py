@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path, PurePosixPath
 
+    from shapely.geometry.base import BaseGeometry
+
 IMAGES = "_via_img_metadata"
 """Where a project keeps what an export is: one entry an image."""
 
@@ -105,24 +107,24 @@ def _size(drawn: dict[str, Any], key: str, where: str) -> float:
     return size
 
 
-def _rect(drawn: dict[str, Any], where: str) -> shapely.Geometry:
+def _rect(drawn: dict[str, Any], where: str) -> BaseGeometry:
     x, y = (_field(drawn, key, where) for key in ("x", "y"))
     width, height = (_size(drawn, key, where) for key in ("width", "height"))
     return polygon((x, x + width, x + width, x), (y, y, y + height, y + height))
 
 
-def _circle(drawn: dict[str, Any], where: str) -> shapely.Geometry:
+def _circle(drawn: dict[str, Any], where: str) -> BaseGeometry:
     radius = _size(drawn, "r", where)
     return ellipse((_field(drawn, "cx", where), _field(drawn, "cy", where)), (radius, radius))
 
 
-def _ellipse(drawn: dict[str, Any], where: str) -> shapely.Geometry:
+def _ellipse(drawn: dict[str, Any], where: str) -> BaseGeometry:
     centre = _field(drawn, "cx", where), _field(drawn, "cy", where)
     radii = _size(drawn, "rx", where), _size(drawn, "ry", where)
     return ellipse(centre, radii, _field({"theta": 0.0, **drawn}, "theta", where))
 
 
-def _polygon(drawn: dict[str, Any], where: str) -> shapely.Geometry:
+def _polygon(drawn: dict[str, Any], where: str) -> BaseGeometry:
     xs, ys = (
         [
             _number(value, f"{where}: {key} {at}")
@@ -135,11 +137,11 @@ def _polygon(drawn: dict[str, Any], where: str) -> shapely.Geometry:
     return polygon(xs, ys)
 
 
-def _point(drawn: dict[str, Any], where: str) -> shapely.Geometry:
+def _point(drawn: dict[str, Any], where: str) -> BaseGeometry:
     return shapely.Point(_field(drawn, "cx", where), _field(drawn, "cy", where))
 
 
-_KINDS: dict[str, Callable[[dict[str, Any], str], shapely.Geometry]] = {
+_KINDS: dict[str, Callable[[dict[str, Any], str], BaseGeometry]] = {
     "rect": _rect,
     "circle": _circle,
     "ellipse": _ellipse,

@@ -134,7 +134,7 @@ def _decode(found: Found, source: Path, target: Path, options: DecodeOptions) ->
             height, width = found.info.shape
             for row in range(0, height, STRIP):
                 window = Window(0, row, width, min(STRIP, height - row))
-                writer.write(reader.read(window).data, window)
+                writer.write(reader.labels(window)[None], window)
         if reader.disputed:
             warn(
                 f"{found.name}: {reader.disputed:,} pixels are of several classes; "
@@ -187,8 +187,8 @@ def _coco(source: Path, options: DecodeOptions) -> list[Found]:
         if options.category in (None, file.categories[each.category]):
             label = classes[each.category] if options.category is None else 1
             objects[each.image].append((label, partial(run_lengths, each)))
-    names = [image.name for image in file.images]
-    rasters = {} if options.images is None else Imagery(options.images).find(names, source)
+    wanted = [image.name for image in file.images]
+    rasters = {} if options.images is None else Imagery(options.images).find(wanted, source)
     return [
         Found(
             image.name,

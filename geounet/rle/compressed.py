@@ -107,7 +107,12 @@ def _numbers(text: str, where: str) -> Iterator[NDArray[np.int64]]:
 
 
 def _codes(piece: str, at: int, where: str) -> NDArray[np.uint8]:
-    codes = np.frombuffer(piece.encode("ascii", "replace"), np.uint8) - np.uint8(_FIRST)
+    if piece.isascii():
+        letters = np.frombuffer(piece.encode("ascii"), np.uint8)
+    else:
+        points = np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), np.uint32)
+        letters = np.minimum(points, 255).astype(np.uint8)
+    codes = letters - np.uint8(_FIRST)
     if codes.size and codes.max() > _LAST - _FIRST:  # what is below the first wraps
         wrong = int(np.argmax(codes > _LAST - _FIRST))
         raise AnnotationError(

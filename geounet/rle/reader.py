@@ -52,14 +52,18 @@ class RunReader:
 
     def read(self, window: Window) -> Patch:
         """Return the classes of a window; all of them are valid."""
+        data = self.labels(window)[None]
+        return Patch(data, np.ones(data.shape[1:], np.bool_), window)
+
+    def labels(self, window: Window) -> NDArray[np.uint8]:
+        """Return the classes of a window, `(height, width)`."""
         rows, cols = window.toslices()
         parts = []
         for number in range(rows.start // STRIP, -(-rows.stop // STRIP)):
             top = number * STRIP
             strip = self._strip(number)[max(rows.start - top, 0) : rows.stop - top, cols]
             parts.append(strip)
-        data = np.concatenate(parts)[None]
-        return Patch(data, np.ones(data.shape[1:], np.bool_), window)
+        return np.concatenate(parts)
 
     def close(self) -> None:
         """Let go of what waits."""
