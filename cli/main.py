@@ -83,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; None takes the process's own.
 
     Returns:
-        0 done, 1 failed, 2 wrong usage or unusable input, 3 something was left out, 130 interrupted, 143 terminated.
+        0 done, 1 failed, 2 wrong usage or unusable input, 3 something was left out,
+        130 interrupted, 143 terminated.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     verbose = any(re.fullmatch(r"--verbose|-[fq]*v[fq]*", word) for word in words)

@@ -17,13 +17,12 @@ from geounet.annotations.shapes import draw, fault
 from geounet.annotations.vector import SUFFIXES as VECTORS
 from geounet.annotations.vector import read_layer, shapes_on
 from geounet.annotations.via import is_via, parse_via
-from geounet.assemble import make_folder
 from geounet.cog import class_writer
 from geounet.contact import write_sheet
 from geounet.documents import read_json
 from geounet.errors import AnnotationError, OptionError
 from geounet.imagery import Imagery, grid_of
-from geounet.outputs import check_target, staged
+from geounet.outputs import check_target, make_folder, staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,11 +14,10 @@ import numpy as np
 from affine import Affine
 from rasterio.windows import Window
 
-from geounet.assemble import make_folder
 from geounet.cog import class_writer
 from geounet.errors import AnnotationError, GeounetWarning, OptionError
 from geounet.imagery import Imagery, grid_of
-from geounet.outputs import check_target, staged
+from geounet.outputs import check_target, make_folder, staged
 from geounet.raster import RasterInfo
 from geounet.rle.coco import CocoImage, read_coco, run_lengths
 from geounet.rle.counts import Rle, decode, encode
@@ -26,7 +25,6 @@ from geounet.rle.kaggle import LABELS, KaggleRow, read_rows, row_counts
 from geounet.rle.painter import STRIP
 from geounet.rle.pairs import Order, check_order
 from geounet.rle.reader import RunReader
-from geounet.vectorize import VectorizeOptions, trace_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -127,6 +125,8 @@ def _decode(found: Found, source: Path, target: Path, options: DecodeOptions) ->
                     f"{source}: has {len(several)} categories, footprints are drawn of one; "
                     "name it with --category"
                 )
+            from geounet.vectorize import VectorizeOptions, trace_reader  # noqa: PLC0415  geopandas
+
             trace_reader(reader, source, target, VectorizeOptions(overwrite=options.overwrite))
             return
         most = max((label for label, _ in found.objects), default=1)

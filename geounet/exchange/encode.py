@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".json", ".csv")
 VECTORS = (".gpkg", ".geojson", ".fgb", ".shp")
-_STRIP_PIXELS = 1 << 24
+_STRIP_PIXELS = 1 << 22
 _STRIP_ROWS = 1024
 
 

@@ -22,7 +22,7 @@ _LABELS = (1 << LABEL_BITS) - 1
 _GROUP = 64
 """Columns that are read back together at least."""
 
-_AT_ONCE = 1 << 20
+_AT_ONCE = 1 << 18
 """Changes that are read back together at most, if they are of more than one group."""
 
 

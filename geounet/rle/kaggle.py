@@ -23,6 +23,7 @@ IMAGE, CLASS, PIXELS = "ImageId", "ClassId", "EncodedPixels"
 
 _PIECE = 1 << 20
 _DIGITS = 18
+_PAIRS = 1 << 14
 LABELS = 254
 """Classes of a mask at most: 255 means no data."""
 
@@ -119,8 +120,8 @@ def _pairs(pieces: Iterable[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
         lengths = counts[1:even:2]
         pairs = np.stack((ends[::2] + 1, lengths), axis=1)[lengths > 0]
         rest, last = counts[even:], int(ends[-1]) if even else last
-        if len(pairs):
-            yield pairs
+        for at in range(0, len(pairs), _PAIRS):
+            yield pairs[at : at + _PAIRS]
 
 
 def _row(line: bytes, header: list[str], where: str) -> KaggleRow:
