@@ -159,7 +159,7 @@ def run(*words: str) -> str:
 
 
 def equal(one: Path, other: Path) -> bool:
-    """Compare two rasters strip by strip; a process begins with the peak of the one that starts it."""
+    """Compare two rasters strip by strip, in little memory: a child inherits its parent's peak."""
     with (
         rasterio.Env(GDAL_CACHEMAX=32),
         rasterio.open(one) as left,

@@ -148,6 +148,25 @@ def test_a_csv_takes_its_sizes_from_the_images(mask, tmp_path, order):
         assert np.array_equal(raster.read(1), pixels)
 
 
+def test_one_damaged_row_among_many_images_stops_all(make_raster, tmp_path, capsys):
+    """Every run length is checked before the first mask is written."""
+    for name in "abc":
+        make_raster(np.zeros((4, 5), np.uint8), name=f"{name}.tif")
+    source, out = tmp_path / "l.csv", tmp_path / "out"
+    source.write_text("ImageId,EncodedPixels\na,1 2\nb,\nc,1 2 3\n")
+    words = ["rle", "decode", str(source), "--images", str(tmp_path), "-o", str(out), "-q"]
+    assert main(words) == 2
+    assert "l.csv: row 4: 3 numbers" in capsys.readouterr().err
+    assert not out.exists()
+    source.write_text("ImageId,EncodedPixels\na,1 2\nb,\nc,-1\n")
+    assert main(words) == 0
+    sums = []
+    for name in "abc":
+        with rasterio.open(out / f"{name}.tif") as raster:
+            sums.append(int(raster.read(1).sum()))
+    assert sums == [2, 0, 0]
+
+
 def test_classes_keep_their_numbers(make_raster, tmp_path, capsys):
     """Several classes travel through both kinds of file; where they overlap one line says so."""
     pixels = np.random.default_rng(0).integers(0, 4, (40, 30)).astype(np.uint8)

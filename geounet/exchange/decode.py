@@ -79,17 +79,18 @@ def decode_file(
         progress: called with images done and images in total.
 
     Raises:
-        GeounetError: a file cannot be used; of the image at fault nothing is written.
+        GeounetError: a file cannot be used; nothing was written then.
     """
     found = read_runs(source, options)
     single = out.suffix.lower() in SINGLE
     if single and len(found) != 1:
         raise OptionError(f"{source} holds {len(found)} images, got one file {out}; name a folder")
     targets = [out if single else out / each.name.with_suffix(".tif") for each in found]
+    _check_unique(targets)
     if not single:
+        _areas(found)  # what is damaged is found before the first image is written
         for folder in {target.parent for target in targets}:
             make_folder(folder)
-    _check_unique(targets)
     for target in targets:
         check_target(target, inputs=[source], overwrite=options.overwrite, suffixes=SINGLE)
     for done, (each, target) in enumerate(zip(found, targets, strict=True), 1):
@@ -220,13 +221,12 @@ def summary(source: Path, options: DecodeOptions) -> dict[str, Any]:
         GeounetError: something is malformed.
     """
     found = read_runs(source, options)
-    objects = [(each.info.shape, counts) for each in found for _, counts in each.objects]
-    areas = [_area(counts(shape)) for shape, counts in objects]
+    areas = _areas(found)
     shapes = Counter(each.info.shape for each in found)
     return {
         "images": len(found),
         "empty images": sum(not each.objects for each in found),
-        "objects": len(objects),
+        "objects": len(areas),
         "empty objects": areas.count(0),
         "classes": len({label for each in found for label, _ in each.objects}),
         "pixels set": sum(areas),
@@ -234,6 +234,11 @@ def summary(source: Path, options: DecodeOptions) -> dict[str, Any]:
             f"{height} × {width} ({times})" for (height, width), times in shapes.most_common(5)
         ),
     }
+
+
+def _areas(found: list[Found]) -> list[int]:
+    """Pixels of every object, all of them read and checked."""
+    return [_area(counts(each.info.shape)) for each in found for _, counts in each.objects]
 
 
 def _area(pieces: Counts) -> int:
