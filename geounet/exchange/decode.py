@@ -116,22 +116,26 @@ def read_runs(source: Path, options: DecodeOptions) -> list[Found]:
 
 
 def _decode(found: Found, source: Path, target: Path, options: DecodeOptions) -> None:
+    labels = {label for label, _ in found.objects}
     with closing(RunReader(found.info, target.parent)) as reader:
-        for label, counts in found.objects:
+        while found.objects:  # a text is let go once it is read
+            label, counts = found.objects.pop()
             reader.add(label, counts(found.info.shape))
+            del counts
         if target.suffix.lower() not in RASTERS:
-            several = {label for label, _ in found.objects}
-            if len(several) > 1:
+            if len(labels) > 1:
                 raise OptionError(
-                    f"{source}: has {len(several)} categories, footprints are drawn of one; "
+                    f"{source}: has {len(labels)} categories, footprints are drawn of one; "
                     "name it with --category"
                 )
             from geounet.vectorize import VectorizeOptions, trace_reader  # noqa: PLC0415  geopandas
 
             trace_reader(reader, source, target, VectorizeOptions(overwrite=options.overwrite))
             return
-        most = max((label for label, _ in found.objects), default=1)
-        with staged(target) as path, class_writer(path, found.info, most) as writer:
+        with (
+            staged(target) as path,
+            class_writer(path, found.info, max(labels, default=1)) as writer,
+        ):
             height, width = found.info.shape
             for row in range(0, height, STRIP):
                 window = Window(0, row, width, min(STRIP, height - row))
