@@ -6,7 +6,7 @@ DEMO = demo
 SOURCES = geounet cli tests benchmarks
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check format bench model docs clean
+.PHONY: help demo test check format bench fuzz model docs clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,11 +40,15 @@ format: $(BIN)/.ready-dev  ## put every file into shape
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-bench: $(BIN)/.ready-dev  ## measure tracing, memory, the walk and outlines (minutes)
+bench: $(BIN)/.ready-dev  ## measure tracing, memory, the walk, outlines and run lengths (minutes)
 	$(BIN)/python benchmarks/tracing.py --size 6000
 	$(BIN)/python benchmarks/memory.py --folder benchmarks/cache
 	$(BIN)/python benchmarks/pipeline.py --folder benchmarks/cache
 	$(BIN)/python benchmarks/outlines.py
+	$(BIN)/python benchmarks/rle.py speed
+
+fuzz: $(BIN)/.ready-dev  ## feed 100,000 inputs to each parser of files (many minutes)
+	$(BIN)/python -m pytest -q -m slow
 
 model: $(BIN)/.ready  ## train the bundled model again: make model DATA=FOLDER (80 minutes on two cores)
 	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --recipe buildings \

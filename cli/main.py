@@ -26,6 +26,8 @@ COMMANDS = {
     "predict": "Building footprints from rasters: the main job.",
     "verify": "The difference between tiled and untiled, measured.",
     "vectorize": "Footprints from a mask or probability raster.",
+    "rle": "Run-length files (COCO, Kaggle) from and to rasters.",
+    "masks": "Annotations (VIA, COCO, vectors) as mask rasters.",
     "train": "Train a network on labelled imagery.",
     "models": "Bundled models and recipes.",
     "sample": "Write the sample scenes with their truth.",
@@ -82,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; None takes the process's own.
 
     Returns:
-        0 done, 1 failed, 2 wrong usage or unusable input, 130 interrupted, 143 terminated.
+        0 done, 1 failed, 2 wrong usage or unusable input, 3 something was left out,
+        130 interrupted, 143 terminated.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     verbose = any(re.fullmatch(r"--verbose|-[fq]*v[fq]*", word) for word in words)
@@ -115,13 +118,13 @@ def _run(words: list[str], *, verbose: bool) -> int:
         if before[number] != signal.SIG_IGN:  # as it is for jobs in the background
             signal.signal(number, _stop)
     try:
-        geounet.main(words, prog_name="geounet", standalone_mode=False)
+        done = geounet.main(words, prog_name="geounet", standalone_mode=False)
     except FORESEEN as error:
         return _end(error, verbose=verbose)
     finally:
         for number in STOPPING:
             signal.signal(number, before[number])
-    return 0
+    return done if isinstance(done, int) else 0
 
 
 def _end(error: BaseException, *, verbose: bool) -> int:

@@ -28,7 +28,7 @@ def command(folder: Path, *, size: int, seed: int) -> None:
 
     Example: geounet sample demo --size 2048 --seed 7
     """
-    from geounet.assemble import make_folder
+    from geounet.outputs import make_folder
     from geounet.scenes import write_samples
 
     make_folder(folder)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from geounet.errors import GeounetError, GeounetWarning
     from geounet.model import ModelCard, Segmenter, load_model
     from geounet.predict import PredictOptions, Result, predict, stream
+    from geounet.rle import mask_to_pairs, pairs_to_mask, strings_to_masks
     from geounet.vectorize import vectorize
 
 __version__ = "0.1.0"
@@ -27,8 +28,11 @@ _ROOMS = {
     "Result": "predict",
     "Segmenter": "model",
     "load_model": "model",
+    "mask_to_pairs": "rle",
+    "pairs_to_mask": "rle",
     "predict": "predict",
     "stream": "predict",
+    "strings_to_masks": "rle",
     "vectorize": "vectorize",
 }
 
@@ -40,8 +44,11 @@ __all__ = [
     "Result",
     "Segmenter",
     "load_model",
+    "mask_to_pairs",
+    "pairs_to_mask",
     "predict",
     "stream",
+    "strings_to_masks",
     "vectorize",
 ]
 

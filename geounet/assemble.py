@@ -235,15 +235,3 @@ def _state(out: Path) -> TemporaryDirectory[str]:
         return TemporaryDirectory(prefix=f"{out.name}.", suffix=".state", dir=out.parent)
     except OSError as error:
         raise OutputError(f"{out}: its folder cannot be written to ({error.strerror})") from error
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for outputs, if it is not there.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error

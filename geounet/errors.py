@@ -7,6 +7,7 @@ GeounetError
 ├── OptionError       two options, or an option and the input, contradict (also a ValueError)
 ├── OutputError       a result cannot be written where it was asked for (also an OSError)
 │   └── TargetError   found out before the work began
+├── AnnotationError   an annotation or run-length file cannot be understood
 ├── TrainingError     a dataset or a recipe cannot be trained on
 └── DeviceMemoryError the batch does not fit the device, a smaller one may
 GeounetWarning        the result stands, but the user should know
@@ -52,6 +53,12 @@ class OutputError(GeounetError, OSError):
 
 class TargetError(OutputError):
     """The path asked for exists, is the input, or cannot be written to; nothing was begun."""
+
+    exit_code = 2
+
+
+class AnnotationError(GeounetError):
+    """An annotation or run-length file cannot be understood; nothing was written."""
 
     exit_code = 2
 

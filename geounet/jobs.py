@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geounet.assemble import VECTOR_SUFFIXES, make_folder
+from geounet.assemble import VECTOR_SUFFIXES
 from geounet.errors import OptionError
+from geounet.outputs import make_folder
 from geounet.predict import PredictOptions, targets
 
 if TYPE_CHECKING:

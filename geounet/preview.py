@@ -47,12 +47,12 @@ class Preview:
         """Return the picture as a JPEG; parts without data are filled with its mean colour."""
         mean = self.pixels[self.valid].mean(axis=0) if self.valid.any() else np.zeros(_RGB)
         filled = np.where(self.valid[..., None], self.pixels, mean.round().astype(np.uint8))
-        return _encode(filled, "JPEG", quality=quality)
+        return picture(filled, "JPEG", quality=quality)
 
     def mask_png(self) -> bytes:
         """Return the valid mask as a PNG of black pixels, transparent where there is no data."""
         alpha = np.where(self.valid, np.uint8(255), np.uint8(0))
-        return _encode(np.stack([np.zeros_like(alpha), alpha], axis=-1), "PNG", zlevel=9)
+        return picture(np.stack([np.zeros_like(alpha), alpha], axis=-1), "PNG", zlevel=9)
 
 
 def preview(
@@ -149,7 +149,7 @@ def _percentiles(means: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[float, 
     return float(low), float(high if high > low else low + 1)
 
 
-def _encode(pixels: NDArray[np.uint8], driver: str, **options: int) -> bytes:
+def picture(pixels: NDArray[np.uint8], driver: str, **options: int) -> bytes:
     """Return `(height, width, bands)` as a file of a driver."""
     height, width, count = pixels.shape
     profile = {"driver": driver, "height": height, "width": width, "count": count, "dtype": "uint8"}

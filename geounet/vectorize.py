@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,35 +79,53 @@ def vectorize(
         GeounetError: see `geounet.errors`; nothing is left at the output path.
     """
     options = options or VectorizeOptions()
+    with open_raster(raster, allow_vrt=options.allow_vrt, indexed=True) as reader:
+        return trace_reader(reader, raster, out, options, progress)
+
+
+def trace_reader(
+    reader: Reader,
+    source: str | Path,
+    out: str | Path,
+    options: VectorizeOptions,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> int:
+    """Do what `vectorize` does, for anything windows can be read from.
+
+    Args:
+        reader: of one band.
+        source: the file or URL that it reads.
+        out: GeoPackage to write.
+        options: everything else.
+        progress: called with strips done and strips in total.
+
+    Raises:
+        GeounetError: see `geounet.errors`; nothing is left at the output path.
+    """
     if not 0 < options.threshold <= 1:
         raise OptionError(f"threshold must lie above 0 and up to 1, got {options.threshold}")
-    targets = Targets(Path(out))
-    targets.check(raster, overwrite=options.overwrite)
-    started, tally = time.perf_counter(), Tally()
-    with open_raster(raster, allow_vrt=options.allow_vrt, indexed=True) as reader:
-        info = reader.info
-        if info.count != 1:
-            raise RasterError(f"{raster}: has {info.count} bands, a mask or probability has one")
-        plan = _plan(info, options)
-        table = _table(info, options)
-        outlines = OutlineOptions(
-            kind=options.outline,
-            tolerance_m=options.tolerance,
-            transform=info.transform,
-            crs=info.crs,
-        )
-        facts = {
-            "software": f"geounet {__version__}",
-            "input": identity(raster),
-            "options": asdict(options),
-        }
-        with Assembly(info, plan, targets, table, outlines, tally) as assembly:
-            for strip in strips(plan.grid, _segments(reader, plan), assembly.folder):
-                assembly.add(strip)
-                progress(strip[0].cell.row + 1, plan.grid.rows)
-            count = assembly.write(facts)
-    tally.seconds["total"] = time.perf_counter() - started
-    return count
+    tally = Tally()
+    targets, info = Targets(Path(out)), reader.info
+    targets.check(source, overwrite=options.overwrite)
+    if info.count != 1:
+        raise RasterError(f"{source}: has {info.count} bands, a mask or probability has one")
+    plan, table = _plan(info, options), _table(info, options)
+    outlines = OutlineOptions(
+        kind=options.outline,
+        tolerance_m=options.tolerance,
+        transform=info.transform,
+        crs=info.crs,
+    )
+    facts = {
+        "software": f"geounet {__version__}",
+        "input": identity(source),
+        "options": asdict(options),
+    }
+    with Assembly(info, plan, targets, table, outlines, tally) as assembly:
+        for strip in strips(plan.grid, _segments(reader, plan), assembly.folder):
+            assembly.add(strip)
+            progress(strip[0].cell.row + 1, plan.grid.rows)
+        return assembly.write(facts)
 
 
 def _plan(info: RasterInfo, options: VectorizeOptions) -> Plan:

@@ -1,0 +1,1 @@
+"""What people drew on images: VIA and COCO files, vector layers → shapes → masks."""
