@@ -67,11 +67,12 @@ class Job:
         """The same for `predict`."""
         plan = PlanOptions(tile=self.tile, halo=self.halo, blend=self.blend)
         out = Path(self.folder) / "probability.tif"
-        return PredictOptions(
+        chosen = PredictOptions(
             model=Bare(self.model) if self.bare else self.model,
-            plan=plan, gsd="native", precision="fp32", device="cpu",
+            plan=plan, gsd="native", device="cpu", outline="pixel",
             threads=self.threads or None, probability=out, overwrite=True,
         )  # fmt: skip
+        return chosen if self.bare else replace(chosen, backend="torch", precision="fp32")
 
 
 class Bare:

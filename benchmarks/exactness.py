@@ -109,19 +109,19 @@ def one_pass(raster: Path, model: str) -> np.ndarray:
 
 def walked(raster: Path, model: str, tile: int) -> np.ndarray:
     """The probability that the walk gives, before it is quantised."""
-    with prepared(raster, asked(model, tile)) as ready:
-        walk, grid = replace(ready, finish=np.array), ready.plan.grid
-        out = np.empty((walk.plan.classes, *grid.shape), np.float32)
-        for band in range(len(grid.bands)):
-            for cell, p in walk.blended([grid.cell(row, band) for row in range(grid.rows)]):
-                out[(slice(None), *cell.core.toslices())] = p
+    with prepared(raster, asked(model, tile)) as walk:
+        out = np.empty((walk.plan.classes, *walk.plan.grid.shape), np.float32)
+        for sums in walk.everything():
+            cell, p = sums.probability()
+            out[(slice(None), *cell.core.toslices())] = p
     return out
 
 
 def asked(model: str | Segmenter, tile: int | str) -> PredictOptions:
     """Options that leave the grid alone."""
     plan = PlanOptions(tile=tile)
-    return PredictOptions(model=model, plan=plan, gsd="native", device="cpu", precision="fp32")
+    engine = {"backend": "torch", "precision": "fp32", "device": "cpu"}
+    return PredictOptions(model=model, plan=plan, gsd="native", outline="pixel", **engine)
 
 
 def seams(options: argparse.Namespace, folder: Path) -> None:
