@@ -28,6 +28,7 @@ COMMANDS = {
     "vectorize": "Footprints from a mask or probability raster.",
     "rle": "Run-length files (COCO, Kaggle) from and to rasters.",
     "masks": "Annotations (VIA, COCO, vectors) as mask rasters.",
+    "evaluate": "A prediction against the truth: every score, one report.",
     "train": "Train a network on labelled imagery.",
     "models": "Bundled models and recipes.",
     "sample": "Write the sample scenes with their truth.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,14 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from geounet.gdal import quiet, writing
+from geounet.raster import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from geounet.raster import Patch, RasterInfo, Reader
+    from geounet.raster import RasterInfo, Reader
 
 _BUDGET = 2**22
 """Source pixels read at a time."""
@@ -53,6 +54,29 @@ class Preview:
         """Return the valid mask as a PNG of black pixels, transparent where there is no data."""
         alpha = np.where(self.valid, np.uint8(255), np.uint8(0))
         return picture(np.stack([np.zeros_like(alpha), alpha], axis=-1), "PNG", zlevel=9)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A window of a reader, read like a raster of its own."""
+
+    whole: Reader
+    window: Window
+
+    @property
+    def info(self) -> RasterInfo:
+        """That of the whole, with the window's size."""
+        height, width = int(self.window.height), int(self.window.width)
+        return replace(self.whole.info, height=height, width=width, block_shape=(height, width))
+
+    def read(self, window: Window, into: Patch | None = None) -> Patch:
+        """Return pixels by their place in the window."""
+        col, row = self.window.col_off + window.col_off, self.window.row_off + window.row_off
+        patch = self.whole.read(Window(col, row, window.width, window.height), into)
+        return Patch(patch.data, patch.valid, window)
+
+    def close(self) -> None:
+        """Leave the whole open."""
 
 
 def preview(

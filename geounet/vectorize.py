@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.grid import TileGrid
 from geounet.journal import strips
+from geounet.maps import probability
 from geounet.plan import Plan
-from geounet.quantise import NODATA, STEPS, classify, level, quantise
+from geounet.quantise import NODATA, classify, level
 from geounet.raster import open_raster
 from geounet.sources import identity
 from geounet.walk import Segment, Tally, cover
@@ -146,29 +147,12 @@ def _labels(
     patch: Patch, info: RasterInfo, least: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     """Labels of a patch, and its quantised probability if it has one."""
-    q = _probability(patch, info)
+    q = probability(patch, info)
     if q is not None:
         return classify(q, least), q
     labels = (patch.data[0] != 0).astype(np.uint8)
     labels[~patch.valid] = NODATA
     return labels, None
-
-
-def _probability(patch: Patch, info: RasterInfo) -> NDArray[np.uint8] | None:
-    if np.issubdtype(info.dtype, np.floating):
-        found: NDArray[Any] = patch.data[:, patch.valid]
-        if found.size and not 0 <= found.min() <= found.max() <= 1:
-            raise RasterError(
-                f"{info.path}: values run from {found.min():g} to {found.max():g}; "
-                "a probability lies between 0 and 1, a mask has integers"
-            )
-        q = quantise(patch.data.astype(np.float32))
-    elif info.dtype == np.uint8 and abs(info.scale * STEPS - 1) < 1 / STEPS:
-        q = patch.data.astype(np.uint8)
-    else:
-        return None
-    q[:, ~patch.valid] = NODATA
-    return q
 
 
 def _table(info: RasterInfo, options: VectorizeOptions) -> TableOptions:

@@ -11,8 +11,8 @@ from rasterio.windows import Window
 
 from geounet.errors import OptionError, RasterError
 from geounet.inputs import find_rasters
+from geounet.maps import is_probability
 from geounet.outputs import check_target, staged
-from geounet.quantise import STEPS
 from geounet.raster import open_raster
 from geounet.rle.coco import CocoImage, CocoWriter
 from geounet.rle.encoder import RunEncoder
@@ -122,7 +122,7 @@ def _image(number: int, path: str, options: EncodeOptions) -> CocoImage:
             f"{path}: has {info.count} bands of {info.dtype} (expected one of integers: a mask); "
             "make one with geounet predict --mask or geounet masks"
         )
-    if options.like is None and abs(info.scale * STEPS - 1) < 1 / STEPS:
+    if options.like is None and is_probability(info):
         raise RasterError(f"{path}: is a probability, expected a mask; predict it with --mask")
     placed = info.crs is not None or not info.transform.is_identity
     return CocoImage(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 from rasterio.windows import Window
 
-from geounet.preview import preview
-from geounet.raster import Patch
+from geounet.preview import Part, preview
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.preview import Preview
-    from geounet.raster import RasterInfo, Reader
+    from geounet.raster import Reader
 
 COARSE = 2.0
 """Pixels of the raster per pixel of the scene from which close-ups are worth their bytes."""
@@ -59,7 +58,7 @@ def close_ups(reader: Reader, scene: Preview, outlines: NDArray[np.object_]) -> 
     for bounds in shapely.bounds(outlines[:MOST]).tolist():
         window = _around(bounds, reader.info.shape)
         if window is not None:
-            part = _Part(reader, window)
+            part = Part(reader, window)
             yield CloseUp(window, preview(part, _LONGEST, scene.stretch))
 
 
@@ -76,26 +75,3 @@ def _around(bounds: list[float], shape: tuple[int, int]) -> Window | None:
         spans.append((start, stop - start))
     (row, height), (col, width) = spans
     return Window(col, row, width, height)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A window of a reader, read like a raster of its own."""
-
-    whole: Reader
-    window: Window
-
-    @property
-    def info(self) -> RasterInfo:
-        """That of the whole, with the window's size."""
-        height, width = int(self.window.height), int(self.window.width)
-        return replace(self.whole.info, height=height, width=width, block_shape=(height, width))
-
-    def read(self, window: Window, into: Patch | None = None) -> Patch:
-        """Return pixels by their place in the window."""
-        col, row = self.window.col_off + window.col_off, self.window.row_off + window.row_off
-        patch = self.whole.read(Window(col, row, window.width, window.height), into)
-        return Patch(patch.data, patch.valid, window)
-
-    def close(self) -> None:
-        """Leave the whole open."""
