@@ -11,18 +11,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"errors", "quantise", "relay", "evaluation", "onnxfile"},
+    {"errors", "quantise", "relay", "onnxfile"},
     {"grid", "gdal", "ground", "blocks", "networks"},
     {"drivers", "header", "valid", "model"},
     {"vrt", "outputs", "inputs", "blend", "backends", "documents"},
     {"sources", "halo", "memory"},
     {"raster", "tiling"},
-    {"cog", "resample", "rows", "preview", "scenes", "fit", "plan", "imagery", "rle"},
+    {"maps", "cog", "resample", "rows", "preview", "scenes", "fit", "plan", "imagery", "rle"},
     {"footprints", "infer", "seams", "contact"},
-    {"page", "walk", "training", "annotations"},
-    {"journal"},
-    {"assemble"},
-    {"predict", "vectorize", "masks"},
+    {"page", "walk", "annotations"},
+    {"journal", "evaluation"},
+    {"assemble", "training"},
+    {"predict", "vectorize", "masks", "evaluate"},
     {"jobs", "verify", "exchange"},
     {"__init__"},
 )

@@ -64,7 +64,7 @@ def curves_chart(curves: Sequence[tuple[str, Floats, Floats]]) -> str:
     size = _PLOT + 2 * _SIDE, _PLOT + 2 * _SIDE
     parts = [f'<rect class="l" x="{_SIDE}" y="{_SIDE / 2}" width="{_PLOT}" height="{_PLOT}"/>']
     for f1 in (0.2, 0.4, 0.6, 0.8):
-        recall = np.linspace(f1 / (2 - f1), 1, 40)
+        recall = np.geomspace(f1 / (2 - f1), 1, 40)
         precision = f1 * recall / (2 * recall - f1)
         parts.append(f'<polyline class="l" points="{_points(recall, precision)}"/>')
         x, y = _at(1, f1 / (2 - f1))

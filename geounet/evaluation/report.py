@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 _STYLE = """
 .charts { display: flex; flex-wrap: wrap; gap: 22px; align-items: flex-start; }
-.charts svg { border: 1px solid var(--line); border-radius: 10px; max-width: 100%; height: auto; }
-table { border-collapse: collapse; margin-top: 8px; }
-td, th { padding: 3px 14px 3px 0; text-align: right; border-bottom: 1px solid var(--line); }
-td:first-child, th:first-child { text-align: left; }
+.charts svg { width: auto; max-width: 100%; height: auto; border-radius: 10px; }
+section table { width: auto; border-collapse: collapse; margin-top: 8px; }
+section td, section th { padding: 3px 18px 3px 0; width: auto; text-align: right; }
+section td:last-child, section th:last-child { color: var(--ink); text-align: right; }
 figure { margin: 14px 0 0; } figure img { max-width: 100%; border-radius: 6px; display: block; }
 figcaption { font-size: 13px; color: var(--quiet); margin-bottom: 3px; }
 .key i { display: inline-block; width: 11px; height: 11px; margin: 0 5px 0 14px; }
@@ -73,7 +73,7 @@ def page(
         f'<p class="about">{escape(_about(said))}</p>',
         f'<section class="figures">{"".join(_figures(said))}</section>',
         f'<section class="charts">{"".join(pictures.values())}</section>',
-        *_tables(said),
+        f'<section class="charts">{"".join(_tables(said))}</section>',
         *_examples(examples),
     ]
     return (
@@ -140,7 +140,7 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
         f"<tr>{''.join(f'<td>{_number(value)}</td>' for value in row.values())}</tr>"
         for row in rows
     )
-    return f"<section><h2>{title}</h2><table><tr>{head}</tr>{body}</table></section>"
+    return f"<div><h2>{title}</h2><table><tr>{head}</tr>{body}</table></div>"
 
 
 def _examples(examples: Iterable[tuple[Example, str, bytes]]) -> Iterator[str]:

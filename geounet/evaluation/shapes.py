@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 def corners(polygons: Polygons) -> NDArray[np.int64]:
     """Return the number of corners of each polygon; a ring's last point is its first."""
-    rings = shapely.get_rings(polygons, return_index=True)[1]
-    return np.asarray(
-        shapely.get_num_coordinates(polygons) - np.bincount(rings, minlength=len(polygons))
-    )
+    _, owners = _rings(polygons)
+    rings = np.bincount(owners, minlength=len(polygons))
+    return np.asarray(shapely.get_num_coordinates(polygons) - rings)
 
 
 def n_ratio(predicted: Polygons, truth: Polygons) -> Floats:
@@ -74,7 +73,14 @@ def _strays(polygons: Polygons, others: Polygons) -> Floats:
 
 def _edges(polygons: Polygons) -> tuple[Floats, Floats, NDArray[np.intp]]:
     """Return `(edges, 2)` where each edge starts, where it ends, and whose it is."""
-    rings, owners = shapely.get_rings(polygons, return_index=True)
+    rings, owners = _rings(polygons)
     points, of = shapely.get_coordinates(rings, return_index=True)
     inside = of[1:] == of[:-1]
     return points[:-1][inside], points[1:][inside], owners[of[:-1][inside]]
+
+
+def _rings(polygons: Polygons) -> tuple[Polygons, NDArray[np.intp]]:
+    """Return the rings of all parts, and whose they are."""
+    parts, whole = shapely.get_parts(polygons, return_index=True)
+    rings, of = shapely.get_rings(parts, return_index=True)
+    return rings, whole[of]

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
-from warnings import warn
 
 import numpy as np
 import shapely
 
 from geounet.annotations.shapes import FARTHEST, draw
 from geounet.annotations.vector import SUFFIXES, read_layer
-from geounet.errors import AnnotationError, GeounetWarning, OptionError, RasterError
+from geounet.errors import AnnotationError, OptionError, RasterError
 from geounet.evaluation.damage import DAMAGE
 from geounet.footprints.place import reproject
 from geounet.maps import is_probability, probability
 from geounet.quantise import classify, level
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import geopandas as gpd
     from numpy.typing import NDArray
     from rasterio.windows import Window
@@ -172,8 +173,12 @@ class Layer:
     classes: NDArray[np.uint8]
     """`(n,)` class of each; 0 = it hides what is there."""
 
-    def on(self, grid: RasterInfo) -> VectorSide:
+    def on(self, grid: RasterInfo, tell: Callable[[str], None]) -> VectorSide:
         """Return the features in pixels of a grid.
+
+        Args:
+            grid: of a raster.
+            tell: called with what the user should know.
 
         Raises:
             AnnotationError: only one of the two has a CRS.
@@ -191,14 +196,14 @@ class Layer:
         pixels = shapely.transform(
             moved, lambda xy: np.stack(inverse @ (xy[:, 0], xy[:, 1]), axis=1)
         )
-        kept = self._mended(pixels := np.asarray(pixels))
+        kept = self._mended(pixels := np.asarray(pixels), tell)
         scores = None
         if "confidence" in self.table:
             scores = np.nan_to_num(self.table["confidence"].to_numpy(np.float64)[rows[kept]])
         objects = Objects(pixels[kept], scores)
         return VectorSide(objects, self.classes[rows[kept]], shapely.STRtree(pixels[kept]))
 
-    def _mended(self, pixels: NDArray[np.object_]) -> NDArray[np.intp]:
+    def _mended(self, pixels: NDArray[np.object_], tell: Callable[[str], None]) -> NDArray[np.intp]:
         """Make polygons valid, in place; return which have an area."""
         far = np.abs(shapely.bounds(pixels)).max(axis=1, initial=0)
         good = np.flatnonzero(far < FARTHEST)  # not a number is not less
@@ -207,15 +212,12 @@ class Layer:
             pixels[wrong] = shapely.make_valid(
                 pixels[wrong], method="structure", keep_collapsed=False
             )
-            self._warn(f"{len(wrong):,} features cross themselves; what they enclose counts")
+            tell(f"{self.path}: {len(wrong):,} features cross themselves; what they enclose counts")
         good = good[shapely.area(pixels[good]) > 0]
         if len(good) < len(pixels):
             lost = len(pixels) - len(good)
-            self._warn(f"{lost:,} of {len(pixels):,} features have no area and do not count")
+            tell(f"{self.path}: {lost:,} of {len(pixels):,} features have no area and do not count")
         return good
-
-    def _warn(self, what: str) -> None:
-        warn(f"{self.path}: {what}", GeounetWarning, stacklevel=5)
 
 
 def open_layer(path: Path, layer: str | None, meaning: Meaning) -> Layer:
