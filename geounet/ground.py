@@ -1,4 +1,4 @@
-"""Measure a raster's pixels on the ground, on the ellipsoid of its CRS; reads no pixels."""
+"""Where a raster's pixels lie, and how large they are on the ellipsoid; reads no pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pyproj import Transformer
 
 if TYPE_CHECKING:
     from affine import Affine
+    from numpy.typing import NDArray
     from pyproj import CRS
+
+    Floats = NDArray[np.float64]
 
 _REACH = 8.0
 """Pixels measured each way: a single small one drowns in an inverse projection's tolerance."""
@@ -39,3 +42,11 @@ def pixel_steps(
     azimuth, _, length = geod.inv(lon[::2], lat[::2], lon[1::2], lat[1::2])
     angle = math.radians(azimuth[0] - azimuth[1])
     return float(length[0] / (2 * across)), float(length[1] / (2 * down)), angle
+
+
+def moved(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Return points in the coordinates a transform leads to."""
+    return (
+        transform.a * x + transform.b * y + transform.c,
+        transform.d * x + transform.e * y + transform.f,
+    )

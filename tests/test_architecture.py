@@ -17,12 +17,25 @@ FLOORS = (
     {"vrt", "outputs", "inputs", "blend", "backends", "documents"},
     {"sources", "halo", "memory"},
     {"raster", "tiling"},
-    {"maps", "cog", "resample", "rows", "preview", "scenes", "fit", "plan", "imagery", "rle"},
+    {
+        "maps",
+        "places",
+        "tiff",
+        "cog",
+        "resample",
+        "rows",
+        "preview",
+        "scenes",
+        "fit",
+        "plan",
+        "imagery",
+        "rle",
+    },
     {"footprints", "infer", "seams", "contact"},
     {"page", "walk", "annotations"},
     {"journal", "evaluation"},
     {"assemble", "training"},
-    {"predict", "vectorize", "masks", "evaluate"},
+    {"predict", "vectorize", "masks", "evaluate", "chips"},
     {"jobs", "verify", "exchange"},
     {"__init__"},
 )
@@ -49,7 +62,7 @@ NEVERS = {
 }
 """Packages and the only rooms that import them."""
 
-RASTER_IO = {"raster", "cog", "gdal", "header", "scenes", "preview", "page"}
+RASTER_IO = {"raster", "cog", "tiff", "gdal", "header", "scenes", "preview", "page"}
 """Rooms that open or write rasters; `windows`, `features` and `enums` are common words."""
 
 COMMON_WORDS = {"rasterio.windows", "rasterio.features", "rasterio.enums", "rasterio.errors"}

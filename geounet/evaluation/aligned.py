@@ -9,10 +9,10 @@ import numpy as np
 from pyproj import Transformer
 from rasterio.windows import Window
 
+from geounet.ground import moved
 from geounet.raster import Patch, empty_patch
 
 if TYPE_CHECKING:
-    from affine import Affine
     from numpy.typing import NDArray
 
     from geounet.raster import RasterInfo, Reader
@@ -93,19 +93,12 @@ class Aligned:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return row and column in the raster of each pixel's centre; -1 where it has none."""
         rows, cols = np.indices(shape, np.float64)
-        x, y = _moved(self._info.transform, cols + (left + 0.5), rows + (top + 0.5))
+        x, y = moved(self._info.transform, cols + (left + 0.5), rows + (top + 0.5))
         if self._across is not None:
             x, y = map(np.asarray, self._across.transform(x, y))
-        col, row = _moved(~self._reader.info.transform, x, y)
+        col, row = moved(~self._reader.info.transform, x, y)
         known = np.isfinite(row) & np.isfinite(col)
         return _floored(row, known), _floored(col, known)
-
-
-def _moved(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    return (
-        transform.a * x + transform.b * y + transform.c,
-        transform.d * x + transform.e * y + transform.f,
-    )
 
 
 def _floored(at: Floats, known: NDArray[np.bool_]) -> NDArray[np.int64]:

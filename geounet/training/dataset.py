@@ -162,13 +162,18 @@ def _images(folder: Path, table: dict[str, Any]) -> Iterator[Sheet]:
     for path in wanted:
         with open_raster(path, bands=(1, 2, 3)) as reader:
             window = Window(*table.get("window", (0, 0, reader.info.width, reader.info.height)))
+            if reader.info.dtype != np.uint8:
+                raise TrainingError(
+                    f"{path}: has pixels of {reader.info.dtype} (expected 8 bits); "
+                    "cut it with geounet chips --scale MIN,MAX"
+                )
             pixels = reader.read(window)
             mask = _mask(reader, window, folder / table["labels"], path)
         yield Sheet(
             name=path.stem,
             place=table["name"],
             split=table["split"],
-            image=pixels.data.astype(np.uint8, copy=False),
+            image=np.asarray(pixels.data, np.uint8),
             mask=mask,
             valid=pixels.valid,
             gsd=float(table["gsd"]),
