@@ -28,6 +28,10 @@ from .progress import Bar
 )
 @click.option("--mask", type=click.Path(path_type=Path), help="Also write the class raster (COG).")
 @click.option(
+    "--rle", type=click.Path(path_type=Path),
+    help="Also write run lengths: .json (COCO) or .csv (Kaggle).",
+)  # fmt: skip
+@click.option(
     "--report",
     type=click.Path(path_type=Path),
     help="Also write one self-contained page to look at (.html).",

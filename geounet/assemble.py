@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,8 @@ from geounet.footprints.table import STATUSES, TableOptions, drawn, output_crs, 
 from geounet.footprints.trace import Tracer
 from geounet.outputs import check_target, staged
 from geounet.quantise import classify
+from geounet.rle.output import SUFFIXES as RLE_SUFFIXES
+from geounet.rle.output import RunFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,17 +52,19 @@ class Targets:
     """The classes as a COG."""
     report: Path | None = None
     """A page to look at."""
+    rle: Path | None = None
+    """Run lengths of the classes."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All of them, the footprints first."""
-        optional = (self.probability, self.mask, self.report)
+        optional = (self.probability, self.mask, self.report, self.rle)
         return (self.footprints, *(path for path in optional if path is not None))
 
     @property
     def rasters(self) -> bool:
-        """Whether a raster is wanted."""
-        return self.probability is not None or self.mask is not None
+        """Whether pixels are wanted."""
+        return any(path is not None for path in (self.probability, self.mask, self.rle))
 
     def check(self, raster: str | Path, *, overwrite: bool) -> None:
         """Refuse what could not be written in the end, before the work starts.
@@ -69,8 +73,9 @@ class Targets:
             OptionError: an unknown suffix, an output that is the input, or the same path twice.
             OutputError: an output exists, or its folder cannot be written to.
         """
-        suffixes = (VECTOR_SUFFIXES, RASTER_SUFFIXES, RASTER_SUFFIXES, REPORT_SUFFIXES)
-        wanted = (self.footprints, self.probability, self.mask, self.report)
+        rasters = (RASTER_SUFFIXES, RASTER_SUFFIXES)
+        suffixes = (VECTOR_SUFFIXES, *rasters, REPORT_SUFFIXES, RLE_SUFFIXES)
+        wanted = (self.footprints, self.probability, self.mask, self.report, self.rle)
         for path, known in zip(wanted, suffixes, strict=True):
             if path is not None:
                 check_target(path, inputs=[raster], overwrite=overwrite, suffixes=known)
@@ -146,6 +151,10 @@ class Assembly:
             self._writers = ExitStack()
             stack.enter_context(self._writers)
             self._probability, self._mask = self._rasters()
+            self._runs = None
+            if self.targets.rle is not None:
+                runs = RunFile(self._info, self._table.classes, self._folder)
+                self._runs = stack.enter_context(closing(runs))
             self._stack = stack.pop_all()
         return self
 
@@ -188,6 +197,8 @@ class Assembly:
             self._coverage.append(self._coverage_tracer.finish())
         with self._tally.clock("write"):
             self._writers.close()
+            if self._runs is not None and self.targets.rle is not None:
+                self._runs.write(self._staged[self.targets.rle])
             path = self._staged[self.targets.footprints]
             with Workers() as workers:
                 seen = partial(drawn, info=self._info, options=self._table)
@@ -220,7 +231,11 @@ class Assembly:
         return probability, mask
 
     def _write_rows(self, segment: Segment) -> None:
-        if segment.q is None or not segment.valid_pixels:
+        if segment.q is None:
+            return
+        if self._runs is not None:
+            self._runs.add(classify(segment.q, self._plan.level), segment.cell.core)
+        if not segment.valid_pixels:
             return  # what is never written reads as nodata
         if self._probability is not None:
             self._probability.write(segment.q, segment.cell.core)

@@ -14,6 +14,9 @@ from geounet.predict import PredictOptions, targets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+SIDES = {"probability": ".tif", "mask": ".tif", "report": ".html", "rle": ".json"}
+"""Side outputs with their suffix in a folder."""
+
 
 def targets_of(
     rasters: Sequence[str], out: Path, options: PredictOptions
@@ -41,7 +44,7 @@ def targets_of(
         (raster, out / f"{stem}{VECTOR_SUFFIXES[0]}", _in_folders(options, stem))
         for raster, stem in zip(rasters, stems, strict=True)
     ]
-    for folder in filter(None, (out, options.probability, options.mask, options.report)):
+    for folder in filter(None, (out, *(getattr(options, kind) for kind in SIDES))):
         make_folder(folder)
     for raster, target, chosen in jobs:
         targets(target, chosen).check(raster, overwrite=options.overwrite)
@@ -49,7 +52,6 @@ def targets_of(
 
 
 def _in_folders(options: PredictOptions, stem: str) -> PredictOptions:
-    kinds = {"probability": ".tif", "mask": ".tif", "report": ".html"}
-    folders = {kind: getattr(options, kind) for kind in kinds}
-    paths = {kind: at / f"{stem}{kinds[kind]}" for kind, at in folders.items() if at is not None}
+    folders = {kind: getattr(options, kind) for kind in SIDES}
+    paths = {kind: at / f"{stem}{SIDES[kind]}" for kind, at in folders.items() if at is not None}
     return replace(options, **paths)

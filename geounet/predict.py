@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from geounet.footprints.outlines.outline import Kind
     from geounet.model import ModelCard
 
-WITHOUT_EFFECT = ("plan", "probability", "mask", "report", "overwrite", "allow_vrt")
+WITHOUT_EFFECT = ("plan", "probability", "mask", "report", "rle", "overwrite", "allow_vrt")
 """Options that do not change the footprints; the plan's are stored as they were settled."""
 
 Progress = Callable[[int, int], None]
@@ -77,6 +77,8 @@ class PredictOptions:
     """Also write the class raster here."""
     report: Path | None = None
     """Also write a page to look at here."""
+    rle: Path | None = None
+    """Also write run lengths here, .json (COCO) or .csv (Kaggle)."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     precision: str = "auto"
@@ -278,7 +280,7 @@ def peak_memory() -> int:
 
 def targets(out: Path, options: PredictOptions) -> Targets:
     """Return where the parts of a result go."""
-    sides = (options.probability, options.mask, options.report)
+    sides = (options.probability, options.mask, options.report, options.rle)
     return Targets(out, *(None if path is None else Path(path) for path in sides))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import geopandas
 import numpy as np
@@ -17,6 +18,7 @@ from fakes import PaintModel
 from rasterio.features import shapes
 
 from geounet.errors import GeounetWarning, OptionError, OutputError, RasterError
+from geounet.exchange.encode import EncodeOptions, encode_files
 from geounet.jobs import targets_of
 from geounet.plan import PlanOptions
 from geounet.predict import PredictOptions, predict, stream
@@ -174,6 +176,36 @@ def test_several_classes_make_several_layers(make_raster, tmp_path):
     assert sum(map(len, layers)) == result.polygons
     for at, layer in enumerate(layers):
         assert layer.geometry.area.sum() == pytest.approx((winner == at + 1).sum() * 0.09)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv"])
+@pytest.mark.parametrize(("classes", "values"), [(1, "mask"), (2, "classes")])
+@pytest.mark.parametrize("plan", [{}, {"tile": 32, "band_width": 64}])
+def test_run_lengths_are_those_of_the_class_raster(
+    make_raster, tmp_path, suffix, classes, values, plan
+):
+    """The same file as that of the mask encoded, nodata as background, whatever the tiles."""
+    image = np.stack([painting(seed=seed) for seed in range(classes)])
+    image[:, :70, :50] = 0
+    raster = make_raster(image, transform=GRID, nodata=0, name="scene.tif")
+    (tmp_path / "mask").mkdir()
+    mask, runs = tmp_path / "mask" / "scene.tif", tmp_path / f"runs{suffix}"
+    options = PredictOptions(
+        model=PaintModel(classes=classes), gsd="native", mask=mask, rle=runs,
+        plan=PlanOptions(**plan),
+    )  # fmt: skip
+    result = predict(raster, tmp_path / "out.gpkg", options)
+    assert runs in result.out
+    again = tmp_path / f"again{suffix}"
+    assert encode_files([str(mask)], again, EncodeOptions(values=values)) == classes
+    ours, theirs = runs.read_text(), again.read_text()
+    if suffix == ".json":  # but for names, which only the card knows
+        ours, theirs = (json.loads(text) | {"categories": 0} for text in (ours, theirs))
+    assert ours == theirs
+    if not plan:
+        alone = tmp_path / f"alone{suffix}"
+        predict(raster, tmp_path / "b.gpkg", replace(options, mask=None, rle=alone))
+        assert alone.read_bytes() == runs.read_bytes()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (33, 1), (2, 3)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,9 +14,9 @@ from geounet.inputs import find_rasters
 from geounet.maps import is_probability
 from geounet.outputs import check_target, staged
 from geounet.raster import open_raster
-from geounet.rle.coco import CocoImage, CocoWriter
 from geounet.rle.encoder import RunEncoder
-from geounet.rle.kaggle import LABELS, KaggleWriter
+from geounet.rle.kaggle import LABELS
+from geounet.rle.output import SUFFIXES, image_of, write_coco, write_kaggle
 from geounet.rle.pairs import Order, check_order
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.raster import Reader
+    from geounet.rle.coco import CocoImage
 
     Counts = Iterable[NDArray[np.int64]]
     Objects = Iterator[tuple[int, Counts]]
 
-SUFFIXES = (".json", ".csv")
 VECTORS = (".gpkg", ".geojson", ".fgb", ".shp")
 _STRIP_PIXELS = 1 << 22
 _STRIP_ROWS = 1024
@@ -83,40 +83,18 @@ def encode_files(inputs: Sequence[str], out: Path, options: EncodeOptions) -> in
     _check_names(images)
     with staged(out) as path, path.open("w", encoding="utf-8", newline="\n") as file:
         objects = (
-            (image, each)
+            (image, label, counts)
             for image, raster in zip(images, rasters, strict=True)
-            for each in _objects(raster, inputs[0], path.parent, options)
+            for label, counts in _objects(raster, inputs[0], path.parent, options)
         )
         if out.suffix.lower() == ".json":
-            return _write_coco(CocoWriter(file, images, compact=options.compact), objects)
-        return _write_kaggle(KaggleWriter(file, classes=options.values == "classes"), objects)
-
-
-def _write_coco(writer: CocoWriter, objects: Iterable[tuple[CocoImage, tuple[int, Counts]]]) -> int:
-    count, labels = 0, {1}
-    for image, (label, counts) in objects:
-        writer.add(image, label, counts)
-        count, labels = count + 1, labels | {label}
-    writer.finish(
-        {label: "building" if label == 1 else f"class {label}" for label in sorted(labels)}
-    )
-    return count
-
-
-def _write_kaggle(
-    writer: KaggleWriter, objects: Iterable[tuple[CocoImage, tuple[int, Counts]]]
-) -> int:
-    count = 0
-    for image, (label, counts) in objects:
-        writer.add(image.name.stem, label, counts)
-        count += 1
-    return count
+            return write_coco(file, images, objects, compact=options.compact)
+        return write_kaggle(file, objects, classes=options.values == "classes")
 
 
 def _image(number: int, path: str, options: EncodeOptions) -> CocoImage:
     with open_raster(path, allow_vrt=options.allow_vrt, indexed=True) as reader:
         info = reader.info
-    name = PurePosixPath(Path(path).name)
     if options.like is None and (info.count != 1 or info.dtype.kind not in "biu"):
         raise RasterError(
             f"{path}: has {info.count} bands of {info.dtype} (expected one of integers: a mask); "
@@ -124,15 +102,7 @@ def _image(number: int, path: str, options: EncodeOptions) -> CocoImage:
         )
     if options.like is None and is_probability(info):
         raise RasterError(f"{path}: is a probability, expected a mask; predict it with --mask")
-    placed = info.crs is not None or not info.transform.is_identity
-    return CocoImage(
-        number=number,
-        name=name,
-        height=info.height,
-        width=info.width,
-        transform=info.transform if placed else None,
-        crs=info.crs,
-    )
+    return image_of(info, number)
 
 
 def _check_names(images: Sequence[CocoImage]) -> None:
