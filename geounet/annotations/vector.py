@@ -8,6 +8,7 @@ from warnings import warn
 import geopandas as gpd
 import numpy as np
 import pyogrio
+import pyogrio.raw
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.windows import Window
@@ -40,11 +41,23 @@ def read_layer(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
         if not names:
             raise AnnotationError(f"{path}: has no layer with geometries; name another file")
         return gpd.read_file(path, layer=layer or names[0])
+    except shapely.errors.GEOSException as error:
+        raise AnnotationError(f"{path}: {_broken(path, layer or names[0])}; correct it") from error
     except (DataSourceError, DataLayerError, OSError, ValueError) as error:
         cause = " ".join(str(error).split())[:200]
         raise AnnotationError(
             f"{path}: cannot be read ({cause}); check that it is a vector file"
         ) from error
+
+
+def _broken(path: Path, layer: str) -> str:
+    """Return which feature has a geometry that is none, and why."""
+    for number, geometry in enumerate(pyogrio.raw.read(path, layer=layer, columns=[])[2], 1):
+        try:
+            shapely.from_wkb(geometry)
+        except shapely.errors.GEOSException as error:
+            return f"feature {number}: {str(error).rpartition(': ')[2].lower()}"
+    return "a geometry is none"
 
 
 def shapes_on(features: gpd.GeoDataFrame, info: RasterInfo, path: Path) -> list[Shape]:

@@ -20,14 +20,14 @@ from geounet.imagery import Imagery, grid_of
 from geounet.outputs import check_target, make_folder, staged
 from geounet.raster import RasterInfo
 from geounet.rle.coco import CocoImage, read_coco, run_lengths
-from geounet.rle.counts import Rle, decode, encode
+from geounet.rle.counts import LARGEST, Rle, decode, encode
 from geounet.rle.kaggle import LABELS, KaggleRow, read_rows, row_counts
 from geounet.rle.painter import STRIP
 from geounet.rle.pairs import Order, check_order
 from geounet.rle.reader import RunReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -160,14 +160,32 @@ def _kaggle(source: Path, options: DecodeOptions) -> list[Found]:
         raise OptionError(f"{source}: a .csv has no named categories; leave --category out")
     if options.images is None:
         raise OptionError(f"{source}: a .csv does not say sizes; name the images with --images")
-    rows: dict[PurePosixPath, Objects] = defaultdict(list)
+    rows: dict[PurePosixPath, list[KaggleRow]] = defaultdict(list)
     for row in read_rows(source):
-        rows[row.image].append((row.label, partial(_row_counts, row, options.order)))
-    rasters = Imagery(options.images).find(rows, source)
+        rows[row.image].append(row)
+    imagery = Imagery(options.images)
+    if any(imagery.get(name) is None for name in rows):
+        _check_rows(rows, imagery, options.order)  # what is damaged is told before what is missing
+    rasters = imagery.find(rows, source)
     return [
-        Found(PurePosixPath(Path(rasters[name]).name), grid_of(rasters[name]), objects)
-        for name, objects in rows.items()
+        Found(
+            PurePosixPath(Path(rasters[name]).name),
+            grid_of(rasters[name]),
+            [(row.label, partial(_row_counts, row, options.order)) for row in listed],
+        )
+        for name, listed in rows.items()
     ]
+
+
+def _check_rows(
+    rows: Mapping[PurePosixPath, list[KaggleRow]], imagery: Imagery, order: Order
+) -> None:
+    """Read every row; one whose image is not known as if that were the largest there is."""
+    for name, listed in rows.items():
+        raster = imagery.get(name)
+        shape = (1, LARGEST) if raster is None else grid_of(raster).shape
+        for row in listed:
+            _area(row_counts(row, shape[::-1] if order == "row" else shape))
 
 
 def _row_counts(row: KaggleRow, order: Order, shape: tuple[int, int]) -> Counts:
