@@ -108,6 +108,8 @@ class RasterSide:
         if q is not None:
             labels = classify(q, level(self.meaning.threshold))
             labels[~patch.valid] = 0
+            if self.meaning.values == "mask":
+                labels = (labels != 0).view(np.uint8)
             return View(labels, patch.valid, q[0] if len(q) == 1 else None)
         values = np.where(patch.valid, patch.data[0], 0)
         if self.meaning.values == "mask":
