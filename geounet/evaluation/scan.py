@@ -6,24 +6,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
 from rasterio.windows import Window
 
 from geounet.evaluation.boundary import rim_counts
 from geounet.evaluation.damage import LEVELS
+from geounet.evaluation.gather import Traced, cut
 from geounet.evaluation.pixels import CLASSES, Sweep, confusion
-from geounet.evaluation.sides import Objects, RasterSide, VectorSide, View
-from geounet.footprints.corners import trace_cell
-from geounet.footprints.rings import concatenate
-from geounet.footprints.trace import Tracer
+from geounet.evaluation.sides import RasterSide, VectorSide, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from geounet.evaluation.sides import Side, Values
-    from geounet.footprints.rings import Footprints
+    from geounet.evaluation.sides import Objects, Side, Values
     from geounet.raster import RasterInfo, Reader
 
 _PIXELS = 1 << 22
@@ -84,64 +80,76 @@ def scan(pair: Pair, distance: int, values: Values, progress: Callable[[int, int
     Raises:
         RasterError: a file is damaged, or holds values that are none.
     """
-    shape = pair.grid.shape
-    matrix, rims = np.zeros((CLASSES, CLASSES), np.int64), np.zeros(2, np.int64)
-    edge = _SQUARE if max(shape) > 2 * _SQUARE else max(shape)
-    squares = np.zeros((-(-shape[0] // edge), -(-shape[1] // edge), 2), np.int64)
-    scored = isinstance(pair.ours, RasterSide) and pair.ours.scored
-    sweep = Sweep() if scored else None
-    tracings = [_Tracing(side, shape, values) for side in (pair.ours, pair.theirs)]
-    hidden = _Tracing(None, shape, "mask")
-    for rows in _strips(shape):
-        ours, theirs, valid, core = _views(pair, rows, distance)
-        mine, true = ours.labels, theirs.labels
-        if mine.any() or true.any():
-            rims += rim_counts(mine > 0, true > 0, _only(valid, core), distance)
-        mine, true, known = mine[core], true[core], valid[core]
-        matrix += confusion(mine, true, known)
-        for at, mask in enumerate(((mine > 0) & (true > 0), (mine > 0) | (true > 0))):
-            _add_squares(squares[:, :, at], edge, rows.start, mask)
-        q = None if ours.q is None else np.where(known, ours.q[core], 0)
-        if sweep is not None and q is not None:
-            sweep.add(q[known], true[known] > 0)
-        tracings[0].add(mine, q)
-        tracings[1].add(true, None)
-        hidden.add((~known).view(np.uint8), None)
-        progress(rows.stop, shape[0])
-    holes = hidden.polygons()
-    (mine_all, lost), (true_all, gone) = (_cut(each.objects(), shape, holes) for each in tracings)
-    return Scan(
-        matrix=matrix, rims=rims, sweep=sweep, squares=squares, edge=edge,
-        ours=mine_all, theirs=true_all, left_out=(lost, gone),
-    )  # fmt: skip
+    counts = _Counts(pair, distance, values)
+    for rows in _strips(pair.grid.shape):
+        counts.add(rows)
+        progress(rows.stop, pair.grid.height)
+    return counts.finish()
 
 
-class _Tracing:
-    """The objects of one side: those of a layer, or outlines traced while the rows pass by."""
+class _Counts:
+    """What is counted while the rows pass by."""
 
-    def __init__(self, side: Side | None, shape: tuple[int, int], values: Values) -> None:
-        self._side = side
-        self._levels = LEVELS if values == "damage" else 1
-        self._tracer = None if isinstance(side, VectorSide) else Tracer(shape, self._levels)
-        self._batches: list[Footprints] = []
+    def __init__(self, pair: Pair, distance: int, values: Values) -> None:
+        self._pair, self._distance = pair, distance
+        shape, levels = pair.grid.shape, LEVELS if values == "damage" else 1
+        self._matrix = np.zeros((CLASSES, CLASSES), np.int64)
+        self._rims = np.zeros(2, np.int64)
+        self._edge = _SQUARE if max(shape) > 2 * _SQUARE else max(shape)
+        squares = (-(-size // self._edge) for size in shape)
+        self._squares = np.zeros((*squares, 2), np.int64)
+        scored = isinstance(pair.ours, RasterSide) and pair.ours.scored
+        self._sweep = Sweep() if scored else None
+        self._traced = [
+            None if isinstance(side, VectorSide) else Traced(shape, levels)
+            for side in (pair.ours, pair.theirs)
+        ]
+        self._hidden = Traced(shape)
 
-    def add(self, labels: NDArray[np.uint8], q: NDArray[np.uint8] | None) -> None:
-        if self._tracer is None:
-            return
-        if self._levels == 1:
-            labels = (labels != 0).view(np.uint8)
-        cell = trace_cell(labels, None if q is None else q[None], self._levels)
-        self._batches.append(self._tracer.add_strip([cell]))
+    def add(self, rows: range) -> None:
+        """Count the next rows."""
+        ours, theirs, valid, core = _views(self._pair, rows, self._distance)
+        if ours.labels.any() or theirs.labels.any():
+            masks = ours.labels > 0, theirs.labels > 0
+            self._rims += rim_counts(*masks, _only(valid, core), self._distance)
+            self._add_squares(rows.start, masks[0][core], masks[1][core])
+        mine, true, known = ours.labels[core], theirs.labels[core], valid[core]
+        q = None if ours.q is None else np.where(known, ours.q[core], np.uint8(0))
+        self._matrix += confusion(mine, true, known)
+        if self._sweep is not None and q is not None:
+            self._sweep.add(q[known], true[known] > 0)
+        for traced, labels, scores in zip(self._traced, (mine, true), (q, None), strict=True):
+            if traced is not None:
+                traced.add(labels, scores)
+        self._hidden.add((~known).view(np.uint8))
 
-    def polygons(self) -> NDArray[np.object_]:
-        return self.objects().polygons
+    def finish(self) -> Scan:
+        """Return what was counted."""
+        holes, shape = self._hidden.objects().polygons, self._pair.grid.shape
+        found = []
+        for side, traced in zip((self._pair.ours, self._pair.theirs), self._traced, strict=True):
+            if isinstance(side, VectorSide):
+                found.append(cut(side, shape, holes))
+            else:
+                assert traced is not None
+                found.append((traced.objects(), 0))
+        return Scan(
+            matrix=self._matrix,
+            rims=self._rims,
+            sweep=self._sweep,
+            squares=self._squares,
+            edge=self._edge,
+            ours=found[0][0],
+            theirs=found[1][0],
+            left_out=(found[0][1], found[1][1]),
+        )
 
-    def objects(self) -> Objects:
-        if isinstance(self._side, VectorSide):
-            return self._side.visible
-        assert self._tracer is not None
-        batch = concatenate([*self._batches, self._tracer.finish()]).ordered()
-        return Objects(batch.polygons(), batch.confidence if batch.q_sum is not None else None)
+    def _add_squares(self, row: int, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> None:
+        starts = np.arange(0, ours.shape[1], self._edge)
+        lines = np.arange(row, row + len(ours)) // self._edge
+        for at, mask in enumerate((ours & theirs, ours | theirs)):
+            sums = np.add.reduceat(mask, starts, axis=1, dtype=np.int64)
+            np.add.at(self._squares[:, :, at], lines, sums)
 
 
 def _strips(shape: tuple[int, int]) -> Iterator[range]:
@@ -172,30 +180,3 @@ def _only(valid: NDArray[np.bool_], core: slice) -> NDArray[np.bool_]:
     only = np.zeros_like(valid)
     only[core] = valid[core]
     return only
-
-
-def _add_squares(squares: NDArray[np.int64], edge: int, row: int, mask: NDArray[np.bool_]) -> None:
-    if mask.any():
-        starts = np.arange(0, mask.shape[1], edge)
-        sums = np.add.reduceat(mask, starts, axis=1, dtype=np.int64)
-        np.add.at(squares, np.arange(row, row + len(mask)) // edge, sums)
-
-
-def _cut(
-    objects: Objects, shape: tuple[int, int], holes: NDArray[np.object_]
-) -> tuple[Objects, int]:
-    """Return what of the objects lies where both sides know something, and how many do not."""
-    polygons = objects.polygons.copy()
-    frame = shapely.box(0, 0, shape[1], shape[0])
-    crossing = ~shapely.covered_by(polygons, frame)
-    polygons[crossing] = shapely.intersection(polygons[crossing], frame)
-    if len(holes):
-        tree = shapely.STRtree(holes)
-        for at in np.unique(tree.query(polygons, predicate="intersects")[0]).tolist():
-            near = holes[tree.query(polygons[at], predicate="intersects")]
-            polygons[at] = shapely.difference(polygons[at], shapely.union_all(near))
-    mixed = shapely.get_type_id(polygons) == shapely.GeometryType.GEOMETRYCOLLECTION
-    polygons[mixed] = shapely.buffer(polygons[mixed], 0)
-    left = shapely.area(polygons) > 0
-    scores = None if objects.scores is None else objects.scores[left]
-    return Objects(polygons[left], scores), int(np.count_nonzero(~left))
