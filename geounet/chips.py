@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import shutil
 from collections import Counter
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
 import numpy as np
-import shapely
-from rasterio.windows import Window
 
-from geounet.annotations.shapes import draw, fault
 from geounet.annotations.vector import read_layer, shapes_on
+from geounet.chipset import MANIFEST, SPLITS, TABLE, new_folder, write_manifest, write_table
 from geounet.contact import write_sheet
-from geounet.errors import GeounetWarning, OptionError, OutputError, TargetError
+from geounet.cutter import PARTS, Cutter
+from geounet.errors import GeounetWarning, OptionError, TargetError
 from geounet.outputs import check_target
 from geounet.places import Blocks, assign
-from geounet.raster import Patch, open_raster
-from geounet.tiff import write_tiff
+from geounet.raster import open_raster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from geounet.annotations.shapes import Shape
     from geounet.places import Block
-    from geounet.raster import RasterInfo, Reader
-
-SPLITS = ("train", "validation", "test")
-MANIFEST, TABLE = "dataset.toml", "chips.csv"
-
-_NOTE = """\
-# Written by geounet chips. Train with: geounet train FOLDER -o model.safetensors
-"""
+    from geounet.raster import RasterInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,114 +108,59 @@ def make_chips(
     features = features[[features.geometry.name]]
     rows: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
-    total = sum(len(sheet.tiles) for sheet in sheets)
-    done = 0
-    with _folder(out, overwrite=options.overwrite) as folder:
-        for name, part in product(SPLITS, ("images", "masks")):
-            (folder / name / part).mkdir(parents=True)
+    with new_folder(out, overwrite=options.overwrite) as folder:
         for sheet in sheets:
-            with open_raster(
-                sheet.path, bands=options.bands, allow_vrt=options.allow_vrt
-            ) as reader:
-                cutter = _Cutter(reader, shapes_on(features, sheet.info, labels), options)
-                for tile, blocks in zip(sheet.tiles.tolist(), sheet.blocks, strict=True):
-                    made = _cut(cutter, sheet, tile, {splits[b] for b in blocks}, folder)
-                    if isinstance(made, str):
-                        left_out[made] += 1
-                    else:
-                        rows.append(made | {"block": _block_name(min(blocks))})
-                    done += 1
-                    progress(done, total)
-                cutter.warn_of_faults(labels)
+            shapes = shapes_on(features, sheet.info, labels)
+            for made in _cut(sheet, shapes, splits, folder, options):
+                if isinstance(made, str):
+                    left_out[made] += 1
+                else:
+                    rows.append(made)
+                progress(len(rows) + left_out.total(), sum(len(each.tiles) for each in sheets))
         _check_made(rows, options)
-        _write_table(folder / TABLE, rows)
-        _write_manifest(folder / MANIFEST, rows, sheets)
+        write_table(folder / TABLE, rows)
+        write_manifest(folder / MANIFEST, rows, {each.name: each.info.gsd for each in sheets})
         if options.sheet is not None:
-            shown = [
-                (str(folder / row["split"] / "images" / row["chip"]),
-                 folder / row["split"] / "masks" / row["chip"]) for row in rows
-            ]  # fmt: skip
-            write_sheet(options.sheet, shown)
+            _write_sheet(options.sheet, folder, rows)
     chips = Counter(row["split"] for row in rows)
-    named = Counter(SPLITS[split] for split in splits.values())
+    blocks = Counter(SPLITS[split] for split in splits.values())
     return ChipsResult(
-        {name: chips[name] for name in SPLITS}, {name: named[name] for name in SPLITS},
+        {name: chips[name] for name in SPLITS},
+        {name: blocks[name] for name in SPLITS},
         dict(left_out),
-    )  # fmt: skip
-
-
-class _Cutter:
-    """Cuts chips and masks out of one raster."""
-
-    def __init__(self, reader: Reader, shapes: Sequence[Any], options: ChipsOptions) -> None:
-        self.reader, self._options = reader, options
-        faults = [fault(shape.geometry) for shape in shapes]
-        self._faulty = sum(each is not None for each in faults)
-        good = [s.geometry for s, each in zip(shapes, faults, strict=True) if each is None]
-        self._shapes = np.array(good, object)
-        self._tree = shapely.STRtree(self._shapes)
-
-    def patch(self, row: int, col: int) -> Patch:
-        """Return a tile; what lies beyond the raster is not valid."""
-        info, edge = self.reader.info, self._options.tile
-        height, width = min(edge, info.height - row), min(edge, info.width - col)
-        found = self.reader.read(Window(col, row, width, height))
-        data = self._scaled(found.data)
-        data[:, ~found.valid] = 0
-        beyond = ((0, edge - height), (0, edge - width))
-        return Patch(
-            np.pad(data, ((0, 0), *beyond)),
-            np.pad(found.valid, beyond),
-            Window(col, row, edge, edge),
-        )
-
-    def mask(self, patch: Patch) -> tuple[NDArray[np.uint8], int]:
-        """Return the mask of a tile, 1 = building, and how many outlines reach into it."""
-        rows, cols = patch.window.toslices()
-        here = shapely.box(cols.start, rows.start, cols.stop, rows.stop)
-        near = self._tree.query(here, predicate="intersects")
-        labels = draw([(shape, 1) for shape in self._shapes[near]], patch.window)
-        return np.where(patch.valid, labels, 0).astype(np.uint8), len(near)
-
-    def enough(self, valid: float) -> bool:
-        """Return whether a share of data makes a chip; none at all never does."""
-        return 0 < valid >= self._options.min_valid
-
-    def warn_of_faults(self, labels: Path) -> None:
-        if self._faulty:
-            warn(
-                f"{labels}: {self._faulty:,} features have no area on "
-                f"{self.reader.info.path.name} and were not drawn", GeounetWarning, stacklevel=3,
-            )  # fmt: skip
-
-    def _scaled(self, data: NDArray[Any]) -> NDArray[Any]:
-        if self._options.scale is None:
-            return np.array(data)
-        low, high = self._options.scale
-        scaled = (np.nan_to_num(data.astype(np.float32)) - low) * (255 / (high - low))
-        return np.asarray(np.clip(scaled + 0.5, 0, 255).astype(np.uint8))
+    )
 
 
 def _cut(
-    cutter: _Cutter, sheet: _Sheet, tile: list[int], splits: set[int], folder: Path
-) -> dict[str, Any] | str:
-    """Write a chip and its mask; return its row, or why there is none."""
-    if len(splits) > 1:
-        return "reach into blocks of several splits"
-    row, col = tile
-    patch = cutter.patch(row, col)
-    valid = float(patch.valid.mean())
-    if not cutter.enough(valid):
-        return "hold too little data"
-    mask, buildings = cutter.mask(patch)
-    split, chip = SPLITS[splits.pop()], f"{sheet.name}_{row:06d}_{col:06d}.tif"
-    truth = Patch(mask[None], np.ones_like(patch.valid), patch.window)
-    for part, made in (("images", patch), ("masks", truth)):
-        write_tiff(folder / split / part / chip, made, replace(sheet.info, dtype=made.data.dtype))
-    return {
-        "chip": chip, "split": split, "raster": sheet.name, "row": row, "col": col,
-        "valid": round(valid, 4), "built": round(float(mask.mean()), 4), "buildings": buildings,
-    }  # fmt: skip
+    sheet: _Sheet,
+    shapes: Sequence[Shape],
+    splits: Mapping[Block, int],
+    folder: Path,
+    options: ChipsOptions,
+) -> Iterator[dict[str, Any] | str]:
+    """Write the chips of a raster; yield for each tile its row, or why there is none."""
+    with open_raster(sheet.path, bands=options.bands, allow_vrt=options.allow_vrt) as reader:
+        cutter = Cutter(reader, shapes, options.tile, options.scale)
+        for (row, col), blocks in zip(sheet.tiles.tolist(), sheet.blocks, strict=True):
+            split, *others = {SPLITS[splits[block]] for block in blocks}
+            if others:
+                yield "reach into blocks of several splits"
+                continue
+            patch = cutter.patch(row, col)
+            valid = float(patch.valid.mean())
+            if not 0 < valid >= options.min_valid:
+                yield "hold too little data"
+                continue
+            chip = f"{sheet.name}_{row:06d}_{col:06d}.tif"
+            made = cutter.write(patch, folder / split, chip)
+            named = {"chip": chip, "split": split, "raster": sheet.name, "row": row, "col": col}
+            yield named | made | {"valid": round(valid, 4), "block": _named(min(blocks))}
+    if cutter.faulty:
+        warn(
+            f"{sheet.path}: {cutter.faulty:,} features have no area on it and were not drawn",
+            GeounetWarning,
+            stacklevel=4,
+        )
 
 
 def _check(options: ChipsOptions, out: Path, inputs: Sequence[str | Path]) -> None:
@@ -285,65 +216,13 @@ def _check_made(rows: Sequence[dict[str, Any]], options: ChipsOptions) -> None:
         )
 
 
-def _write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def _write_sheet(path: Path, folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    shown = []
+    for row in rows:
+        image, mask = (folder / row["split"] / part / row["chip"] for part in PARTS)
+        shown.append((str(image), mask))
+    write_sheet(path, shown)
 
 
-def _write_manifest(path: Path, rows: Sequence[dict[str, Any]], sheets: Sequence[_Sheet]) -> None:
-    """Write a set a raster and split; each chip is drawn from as often as any other."""
-    counts = Counter((row["raster"], row["split"]) for row in rows)
-    lines = [_NOTE]
-    for sheet in sheets:
-        for split in SPLITS:
-            if not counts[sheet.name, split]:
-                continue
-            entries = {
-                "name": sheet.name,
-                "split": split,
-                "images": f"{split}/images/*.tif",
-                "only": [f"{_literal(sheet.name)}_??????_??????"],
-                "labels": f"{split}/masks",
-                "gsd": sheet.info.gsd,
-                "weight": float(counts[sheet.name, split]),
-            }
-            lines.append("[[set]]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in entries.items()))
-    path.write_text("\n".join(lines), encoding="utf-8")
-
-
-def _literal(name: str) -> str:
-    """Return a name as a glob that only it matches."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
-
-
-def _toml(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)  # text, lists and numbers are written alike
-
-
-def _block_name(block: Block) -> str:
+def _named(block: Block) -> str:
     return f"{block[0]},{block[1]}"
-
-
-@contextmanager
-def _folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a folder that becomes `out` when all is written, and is gone after an error."""
-    try:
-        home = Path(mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    except OSError as error:
-        raise OutputError(f"{out}: its folder cannot be written to ({error.strerror})") from error
-    try:
-        (home / "new").mkdir()
-        yield home / "new"
-        if overwrite and out.exists():
-            out.rename(home / "old")
-        (home / "new").rename(out)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror}); free some space"
-        ) from error
-    finally:
-        shutil.rmtree(home, ignore_errors=True)

@@ -8,7 +8,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from geounet.quantise import NODATA
-from geounet.rle.coco import CocoImage, CocoWriter
+from geounet.rle.coco import CocoImage
+from geounet.rle.cocowriter import CocoWriter
 from geounet.rle.encoder import RunEncoder
 from geounet.rle.kaggle import KaggleWriter
 
