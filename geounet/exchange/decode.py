@@ -20,7 +20,7 @@ from geounet.imagery import Imagery, grid_of
 from geounet.outputs import check_target, make_folder, staged
 from geounet.raster import RasterInfo
 from geounet.rle.coco import CocoImage, read_coco, run_lengths
-from geounet.rle.counts import LARGEST, Rle, decode, encode
+from geounet.rle.counts import LARGEST, Rle, decode, encode, runs
 from geounet.rle.kaggle import LABELS, KaggleRow, read_rows, row_counts
 from geounet.rle.painter import STRIP
 from geounet.rle.pairs import Order, check_order
@@ -264,7 +264,4 @@ def _areas(found: list[Found]) -> list[int]:
 
 
 def _area(pieces: Counts) -> int:
-    area = odd = 0
-    for counts in pieces:
-        area, odd = area + int(counts[1 - odd :: 2].sum()), (odd + len(counts)) % 2
-    return area
+    return sum(int((ends - starts).sum()) for starts, ends in runs(pieces))

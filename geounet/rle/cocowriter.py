@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from itertools import chain
+from itertools import chain, tee
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from pyproj import CRS
 
 from geounet.rle.compressed import compressed
+from geounet.rle.counts import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -76,21 +77,16 @@ class _Extent:
 
     def watch(self, pieces: Iterable[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
         """Hand counts on and remember what they span."""
-        last, odd = 0, 0
-        for counts in pieces:
-            ends = np.cumsum(counts) + last
-            runs = counts[1 - odd :: 2]
-            self._span(ends[1 - odd :: 2][runs > 0], runs[runs > 0])
-            last, odd = int(ends[-1]) if len(ends) else last, (odd + len(counts)) % 2
+        handed, watched = tee(pieces)
+        for counts, (starts, ends) in zip(handed, runs(watched), strict=True):
+            self._span(starts, ends)
             yield counts
 
-    def _span(self, ends: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
+    def _span(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         if not len(ends):
             return
-        self.area += int(lengths.sum())
-        (left, top), (right, bottom) = (
-            np.divmod(at, self._height) for at in (ends - lengths, ends - 1)
-        )
+        self.area += int((ends - starts).sum())
+        (left, top), (right, bottom) = (np.divmod(at, self._height) for at in (starts, ends - 1))
         tall = left != right
         low = int(left.min()), 0 if tall.any() else int(top.min())
         high = int(right.max()) + 1, self._height if tall.any() else int(bottom.max()) + 1

@@ -171,6 +171,20 @@ def checked(
         )
 
 
+def runs(
+    pieces: Iterable[NDArray[np.int64]],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield where runs start, and where the pixel after their last is, of counts in pieces."""
+    last, odd = 0, 0
+    for counts in pieces:
+        ends = np.cumsum(counts) + last
+        ones = ends[1 - odd :: 2]
+        starts = ones - counts[1 - odd :: 2]
+        some = starts < ones
+        yield starts[some], ones[some]
+        last, odd = int(ends[-1]) if len(ends) else last, (odd + len(counts)) % 2
+
+
 def _changes_along(flat: NDArray[np.bool_]) -> NDArray[np.int64]:
     inner = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     return np.concatenate(([0], inner)) if flat[0] else inner

@@ -10,7 +10,7 @@ import numpy as np
 
 from geounet.documents import reason, safe_name, shown
 from geounet.errors import AnnotationError
-from geounet.rle.counts import check_shape
+from geounet.rle.counts import check_shape, runs
 from geounet.rle.pairs import NO_OBJECT, counts_of, pairs_text, read_numbers
 
 if TYPE_CHECKING:
@@ -111,15 +111,9 @@ class KaggleWriter:
 
 
 def _pairs(pieces: Iterable[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
-    """Yield counts as pairs; a count that waits for its partner opens the next piece."""
-    rest, last = np.zeros(0, np.int64), 0
-    for piece in pieces:
-        counts = np.concatenate((rest, piece))
-        even = len(counts) // 2 * 2
-        ends = np.cumsum(counts[:even]) + last
-        lengths = counts[1:even:2]
-        pairs = np.stack((ends[::2] + 1, lengths), axis=1)[lengths > 0]
-        rest, last = counts[even:], int(ends[-1]) if even else last
+    """Yield counts as pairs."""
+    for starts, ends in runs(pieces):
+        pairs = np.stack((starts + 1, ends - starts), axis=1)
         for at in range(0, len(pairs), _PAIRS):
             yield pairs[at : at + _PAIRS]
 

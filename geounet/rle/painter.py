@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geounet.rle.counts import runs
 from geounet.rle.spool import Spool
 
 if TYPE_CHECKING:
@@ -52,13 +53,9 @@ class RunPainter:
         Raises:
             OutputError: the disk is full.
         """
-        last, odd = 0, False
-        for counts in pieces:
-            ends = np.cumsum(counts) + last
-            signs = (np.arange(len(counts)) + odd) & 1
-            last, odd = int(ends[-1]) if len(ends) else last, odd ^ (len(counts) % 2 == 1)
-            self._waiting.append(ends << 1 | signs)
-            self._count += len(counts)
+        for starts, ends in runs(pieces):
+            self._waiting += [starts << 1, ends << 1 | 1]
+            self._count += 2 * len(starts)
             if self._count > _AT_ONCE:
                 self._flush()
 
