@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from geounet.quantise import STEPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Mask = NDArray[np.bool_]
 Counts = NDArray[np.int64]
@@ -127,6 +127,15 @@ def confusion(predicted: NDArray[np.uint8], truth: NDArray[np.uint8], valid: Mas
     """
     pairs = truth[valid].astype(np.uint16) << 8 | predicted[valid]
     return np.bincount(pairs, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+
+
+def summed(matrices: Sequence[Counts]) -> Counts:
+    """Return the sum of confusion matrices, with the classes from 0 to the largest there is."""
+    used = [np.flatnonzero(each.sum(axis=0) + each.sum(axis=1)).max(initial=1) for each in matrices]
+    total = np.zeros((max(used) + 1, max(used) + 1), np.int64)
+    for each, last in zip(matrices, used, strict=True):
+        total[: last + 1, : last + 1] += each[: last + 1, : last + 1]
+    return total
 
 
 @dataclass(eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from rasterio.windows import Window
 from geounet.evaluation.boundary import rim_counts
 from geounet.evaluation.damage import LEVELS
 from geounet.evaluation.gather import Traced, cut
-from geounet.evaluation.pixels import CLASSES, Sweep, confusion
+from geounet.evaluation.pixels import CLASSES, Sweep, confusion, summed
 from geounet.evaluation.sides import RasterSide, VectorSide, View
 
 if TYPE_CHECKING:
@@ -44,17 +44,15 @@ class Pair:
     """The image itself, on the grid; where it has no data nothing is compared."""
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Scan:
     """What a walk over all windows has counted."""
 
-    matrix: NDArray[np.int64] = field(
-        default_factory=lambda: np.zeros((CLASSES, CLASSES), np.int64)
-    )
+    matrix: NDArray[np.int64]
     """Pixels by true and predicted class."""
-    rims: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, np.int64))
+    rims: NDArray[np.int64]
     """Pixels in both rims, and in either."""
-    sweep: Sweep | None = None
+    sweep: Sweep | None
     """Of a probability."""
     squares: NDArray[np.int64]
     """`(rows, columns, 2)` foreground pixels on both sides, and on either, in each square."""
@@ -134,7 +132,7 @@ class _Counts:
                 assert traced is not None
                 found.append((traced.objects(), 0))
         return Scan(
-            matrix=self._matrix,
+            matrix=summed([self._matrix]),
             rims=self._rims,
             sweep=self._sweep,
             squares=self._squares,

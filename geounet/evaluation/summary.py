@@ -9,7 +9,7 @@ import numpy as np
 
 from geounet.evaluation.damage import xview2
 from geounet.evaluation.objects import IOUS, ObjectScore, average_precision, precision_recall
-from geounet.evaluation.pixels import PixelScore, Sweep
+from geounet.evaluation.pixels import PixelScore, Sweep, summed
 from geounet.quantise import STEPS
 
 if TYPE_CHECKING:
@@ -57,10 +57,7 @@ def summary(images: Sequence[ImageScore], values: Values) -> dict[str, Any]:
 
 def pooled(images: Sequence[ImageScore]) -> PixelScore:
     """Return the pixels of all images, the classes from 0 to the largest there is."""
-    matrix = np.sum([each.scan.matrix for each in images], axis=0)
-    used = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
-    count = max(int(used.max(initial=1)) + 1, 2)
-    return PixelScore(matrix[:count, :count])
+    return PixelScore(summed([each.scan.matrix for each in images]))
 
 
 def image_row(image: ImageScore) -> dict[str, Any]:
