@@ -12,11 +12,14 @@ import rasterio
 import shapely
 from affine import Affine
 from conftest import UTM
+from fakes import FakeReader
 from geounet.cli.main import main
 from pyproj import Transformer
 
 from geounet.evaluation import scan as scan_room
+from geounet.evaluation.boundary import rim
 from geounet.evaluation.pixels import PixelScore
+from geounet.evaluation.sides import Meaning, RasterSide
 
 PLAIN = Affine.identity()
 
@@ -171,9 +174,26 @@ def test_strips_do_not_show(files, tmp_path, monkeypatch):
     """However few rows are read at a time, the scores are the same."""
     sides = files["ours", "raster"], files["theirs", "layer"]
     _, whole = run(*sides, tmp_path / "a", "--boundary", 5)
+    ours, theirs = (rim(pixels > 0, 5) for pixels in (found_pixels(), truth_pixels()))
+    assert whole["boundary"]["iou"] == (ours & theirs).sum() / (ours | theirs).sum()
     for rows in (1, 3, 50):
         monkeypatch.setattr(scan_room, "_ROWS", rows)
         assert run(*sides, tmp_path / f"b{rows}", "--boundary", 5)[1] == whole
+
+
+def test_no_raster_is_read_as_a_whole(monkeypatch):
+    """Strips of some pixels, with as many rows around them as a rim is wide; no row is left out."""
+    monkeypatch.setattr(scan_room, "_PIXELS", 900)
+    readers = [FakeReader(pixels[None]) for pixels in (found_pixels(), truth_pixels())]
+    sides = [RasterSide(reader, Meaning()) for reader in readers]
+    found = scan_room.scan(
+        scan_room.Pair(name="a", grid=readers[0].info, ours=sides[0], theirs=sides[1]),
+        3, "mask", lambda *_: None,
+    )  # fmt: skip
+    assert found.matrix.tolist() == [[120 * 90 - 1640, 40], [560, 1040]]
+    for reader in readers:
+        assert max(window.height for window in reader.asked) == 10 + 2 * 3
+        assert sum(window.height for window in reader.asked) == 120 + 11 * 2 * 3
 
 
 def folder(make_raster, tmp_path, name, images):

@@ -70,10 +70,6 @@ class Side(Protocol):
         """Return a window."""
         ...
 
-    def close(self) -> None:
-        """Let go of the file."""
-        ...
-
 
 @dataclass(frozen=True)
 class RasterSide:
@@ -122,10 +118,6 @@ class RasterSide:
             )
         return View(values.astype(np.uint8), patch.valid)
 
-    def close(self) -> None:
-        """Close the raster."""
-        self.reader.close()
-
 
 @dataclass(frozen=True)
 class VectorSide:
@@ -154,9 +146,6 @@ class VectorSide:
         """The objects but those that hide what is there."""
         shown, scores = self.classes > 0, self.objects.scores
         return Objects(self.objects.polygons[shown], None if scores is None else scores[shown])
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def is_vector(path: str | Path) -> bool:
