@@ -76,6 +76,9 @@ def curves_chart(curves: Sequence[tuple[str, Floats, Floats]]) -> str:
         parts.append(f'<text x="{_SIDE - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
     parts.append(f'<text class="q" x="{_SIDE + _PLOT / 2}" y="{size[1] - 24}">recall</text>')
     parts.append(f'<text class="q" x="2" y="{_SIDE / 2 - 8}">precision</text>')
+    if not curves:
+        x, y = _at(0.05, 0.05)
+        parts.append(f'<text class="q" x="{x}" y="{y}">no probability, no confidence</text>')
     for number, (name, recall, precision) in enumerate(curves):
         colour = _COLOURS[number % len(_COLOURS)]
         some = np.unique(np.linspace(0, len(recall) - 1, _POINTS).astype(int))
