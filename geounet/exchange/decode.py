@@ -264,4 +264,4 @@ def _areas(found: list[Found]) -> list[int]:
 
 
 def _area(pieces: Counts) -> int:
-    return sum(int((ends - starts).sum()) for starts, ends in runs(pieces))
+    return sum(int((ends - starts).sum()) for _, starts, ends in runs(pieces))

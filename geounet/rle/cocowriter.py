@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import chain, tee
+from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,8 +77,7 @@ class _Extent:
 
     def watch(self, pieces: Iterable[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
         """Hand counts on and remember what they span."""
-        handed, watched = tee(pieces)
-        for counts, (starts, ends) in zip(handed, runs(watched), strict=True):
+        for counts, starts, ends in runs(pieces):
             self._span(starts, ends)
             yield counts
 

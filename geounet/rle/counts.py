@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Counts = NDArray[np.int64]
+
 LARGEST = 2**59
 """Pixels of the largest mask: what twelve characters of a compressed count can say."""
 
@@ -171,17 +173,15 @@ def checked(
         )
 
 
-def runs(
-    pieces: Iterable[NDArray[np.int64]],
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield where runs start, and where the pixel after their last is, of counts in pieces."""
+def runs(pieces: Iterable[Counts]) -> Iterator[tuple[Counts, Counts, Counts]]:
+    """Yield counts piece by piece, with where their runs start and the pixel after their last."""
     last, odd = 0, 0
     for counts in pieces:
         ends = np.cumsum(counts) + last
         ones = ends[1 - odd :: 2]
         starts = ones - counts[1 - odd :: 2]
         some = starts < ones
-        yield starts[some], ones[some]
+        yield counts, starts[some], ones[some]
         last, odd = int(ends[-1]) if len(ends) else last, (odd + len(counts)) % 2
 
 

@@ -112,7 +112,7 @@ class KaggleWriter:
 
 def _pairs(pieces: Iterable[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
     """Yield counts as pairs."""
-    for starts, ends in runs(pieces):
+    for _, starts, ends in runs(pieces):
         pairs = np.stack((starts + 1, ends - starts), axis=1)
         for at in range(0, len(pairs), _PAIRS):
             yield pairs[at : at + _PAIRS]

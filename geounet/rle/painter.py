@@ -53,7 +53,7 @@ class RunPainter:
         Raises:
             OutputError: the disk is full.
         """
-        for starts, ends in runs(pieces):
+        for _, starts, ends in runs(pieces):
             self._waiting += [starts << 1, ends << 1 | 1]
             self._count += 2 * len(starts)
             if self._count > _AT_ONCE:
