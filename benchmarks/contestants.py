@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import rasterio
 import torch
+from rasterio.windows import Window
 
 from geounet.backends.torch import TorchStep
 from geounet.cog import BLOCK, probability_writer
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.backends import Step
-    from geounet.blend import Sums
     from geounet.cog import CogWriter
+    from geounet.stitch import Sums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,7 @@ class Bare:
         """Return the probability maps of one batch without nodata."""
         assert valid.all()
         with torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(pixels)).float()
+            x = torch.from_numpy(pixels.astype(np.float32, order="C"))
             logits = torch.nn.functional.conv2d(x, self._weight, self._bias)
             return {"probability": logits.sigmoid_().numpy()}
 
@@ -199,8 +200,7 @@ def _written(writer: CogWriter, cells: Iterator[Sums]) -> None:
 
 
 def _predicted(job: Job, options: PredictOptions) -> dict[str, Any]:
-    with _walk(job) as walk:
-        _warm(walk.step, job)
+    _warm_all(job, options)
     with Clock() as clock:
         result = predict(job.raster, Path(job.folder) / "out.gpkg", options)
     return clock.figures | {"polygons": result.polygons, "seconds": result.seconds}
@@ -230,6 +230,18 @@ def _tiles(walk: Walk) -> list[NDArray[Any]]:
 def _warm(step: Step, job: Job) -> None:
     """Run everything once on one tile: the first call builds kernels and buffers."""
     step(np.zeros((1, 3, job.tile, job.tile), np.uint8), np.ones((1, job.tile, job.tile), bool))
+
+
+def _warm_all(job: Job, options: PredictOptions) -> None:
+    """Predict one tile of the raster to the same kinds of output: imports what is imported late."""
+    corner = Path(job.folder) / "corner.tif"
+    with rasterio.open(job.raster) as source:
+        window = Window(0, 0, job.tile, job.tile)
+        profile = source.profile | {"height": job.tile, "width": job.tile}
+        with rasterio.open(corner, "w", **profile) as target:
+            target.write(source.read(window=window))
+    probability = options.probability and corner.with_name("corner-probability.tif")
+    predict(corner, corner.with_suffix(".gpkg"), replace(options, probability=probability))
 
 
 CONTESTANTS: dict[str, Callable[[Job], dict[str, Any]]] = {

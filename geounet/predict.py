@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from geounet.backends import Model, Step
-    from geounet.blend import Sums
     from geounet.footprints.outlines.outline import Kind
     from geounet.model import ModelCard
+    from geounet.stitch import Sums
 
 WITHOUT_EFFECT = ("plan", "probability", "mask", "report", "overwrite", "allow_vrt")
 """Options that do not change the footprints; the plan's are stored as they were settled."""

@@ -177,9 +177,11 @@ class RowSource:
             start = known.stop
         if start < span.inside.stop:
             self._read_into(rows, range(start, span.inside.stop))
-        for axis, (beyond, shown) in ((-2, span.outside), (-1, self._cols.outside)):
-            for pixels in (rows.data, rows.valid) if len(beyond) else ():
-                np.moveaxis(pixels, axis, 0)[beyond] = np.moveaxis(pixels, axis, 0)[shown]
+        for pixels in (rows.data, rows.valid):
+            beyond, shown = span.outside
+            pixels[..., beyond, :] = pixels[..., shown, :]
+            beyond, shown = self._cols.outside
+            pixels[..., beyond] = pixels[..., shown]
         return rows
 
     def _read_into(self, rows: _Rows, wanted: range) -> None:

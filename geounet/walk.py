@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geounet.blend import Blender, Sums, weights_of
+from geounet.blend import weights_of
 from geounet.footprints.corners import CellTrace, trace_cell
 from geounet.footprints.table import STATUSES, coverage_labels
 from geounet.infer import Batcher
 from geounet.quantise import NODATA, classify
 from geounet.rows import RowSource
+from geounet.stitch import Blender, Sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence

@@ -8,6 +8,7 @@ labels and are found by the tracer.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -158,16 +159,23 @@ def _sums(
     band: NDArray[np.uint8], rows: NDArray[np.int32], cols: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the integral image at the points, and the sums of the rows and of the columns."""
-    down, across = band.sum(axis=1, dtype=np.int64), band.sum(axis=0, dtype=np.int64)
-    if len(rows) == 0:
-        return np.zeros(0, np.int64), down, across
-    fits = NODATA * band.size < 2**32
-    table = np.empty(band.shape, np.uint32 if fits else np.int64)
-    for row, line in enumerate(band):  # row by row stays in the cache
-        np.cumsum(line, dtype=table.dtype, out=table[row])
-        if row:
-            table[row] += table[row - 1]
-    return table[rows - 1, cols - 1].astype(np.int64), down, across
+    integral = np.empty(len(rows), np.int64)
+    across = np.zeros(band.shape[1], np.uint32 if NODATA * band.size < 2**32 else np.int64)
+    starts = np.flatnonzero(np.diff(rows, prepend=-1)).tolist()
+    above = 0
+    for start, end in pairwise([*starts, len(rows)]):  # the points of one row
+        below = int(rows[start])
+        across += _down(band[above:below])
+        runs = np.add.reduceat(across, [0, *cols[start:end].tolist()])
+        np.cumsum(runs[:-1], out=integral[start:end])
+        above = below
+    across += _down(band[above:])
+    return integral, band.sum(axis=1, dtype=np.uint32), across
+
+
+def _down(band: NDArray[np.uint8]) -> NDArray[np.generic]:
+    """Return the sum of each column."""
+    return band[0] if len(band) == 1 else band.sum(axis=0, dtype=np.uint32)
 
 
 def _rim(labels: NDArray[np.uint8]) -> NDArray[np.int32]:

@@ -1,0 +1,209 @@
+"""Put overlapping maps together; what no later tile touches leaves as a finished cell."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.blend import Axis, Piece, Weights, average
+from geounet.errors import ModelError
+from geounet.quantise import NODATA, quantise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from geounet.grid import Cell, Tile, TileGrid
+
+Maps = NDArray[np.float32]
+
+CACHED = 2**17
+"""Pixels that are weighted, or finished, at a time: they stay in a core's own cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """One cell in the making, in buffers that are used again."""
+
+    cell: Cell
+    """Which cell."""
+    mean: NDArray[np.float32]
+    """`(classes, height, width)` weighted means; anything where there is no data."""
+    valid: NDArray[np.bool_]
+    """`(height, width)`, True = data."""
+    release: Callable[[], None]
+    """Gives the buffers back; nothing of this may be used afterwards."""
+
+    def quantised(self) -> tuple[Cell, NDArray[np.uint8]]:
+        """Return the cell and its q `(classes, height, width)`, 255 = nodata; may be called once.
+
+        Raises:
+            ModelError: a pixel with data got a value that is not finite.
+        """
+        q = np.empty(self.mean.shape, np.uint8)
+        for rows, nothing in self._finished():
+            quantise(self.mean[:, rows], out=q[:, rows])
+            if nothing is not None:
+                q[:, rows][:, nothing] = NODATA
+        self.release()
+        return self.cell, q
+
+    def probability(self) -> tuple[Cell, NDArray[np.float32]]:
+        """Return the cell and its unquantised probability, 0 on nodata; may be called once.
+
+        Raises:
+            ModelError: a pixel with data got a value that is not finite.
+        """
+        for _ in self._finished():
+            pass
+        p = self.mean.copy()
+        self.release()
+        return self.cell, p
+
+    def _finished(self) -> Iterator[tuple[slice, NDArray[np.bool_] | None]]:
+        """Yield some rows at a time, checked, and where they have no data (0 by then)."""
+        step = max(CACHED // self.valid.shape[1], 1)
+        for top in range(0, len(self.valid), step):
+            rows = slice(top, top + step)
+            p, nothing = self.mean[:, rows], None
+            if not self.valid[rows].all():
+                nothing = ~self.valid[rows]
+                p[:, nothing] = 0
+            if not np.isfinite(p.sum()):
+                raise ModelError(self._not_finite())
+            yield rows, nothing
+
+    def _not_finite(self) -> str:
+        top = int(self.cell.core.row_off)
+        return (
+            f"the network gave a value that is not finite within rows {top} to "
+            f"{top + len(self.valid) - 1}; try --precision fp32, and look for values there "
+            "that are far out of range (an undeclared nodata)"
+        )
+
+
+class Blender:
+    """Weighted means of overlapping maps over one band of columns, finished from top to bottom.
+
+    Tiles come in row-major order; a pixel is the weighted mean of the tiles that touch it,
+    summed in that order, so it does not depend on where the run of cells began. Where one tile
+    is alone its map is taken as it is.
+    """
+
+    def __init__(
+        self, grid: TileGrid, cells: list[Cell], classes: int, weights: Weights | None
+    ) -> None:
+        """Start above the first cell; buffers are made when a tile first reaches a cell.
+
+        Args:
+            grid: where tiles lie.
+            cells: consecutive rows of one band, top to bottom; what lies outside is dropped.
+            classes: maps of a tile.
+            weights: profile along one axis, None to keep cores alone.
+        """
+        self._grid, self._waiting, self._classes = grid, deque(cells), classes
+        self._open: deque[Sums] = deque()
+        self._spare: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
+        self._cores = _Plane.of(grid, cells[0], 0, average)
+        self._maps = (
+            self._cores if weights is None else _Plane.of(grid, cells[0], grid.halo, weights)
+        )
+        self._reach = 0 if weights is None else grid.reach
+        self._term = np.empty(classes * CACHED, np.float32)
+
+    def add(self, tile: Tile, maps: NDArray[np.float32] | None, valid: NDArray[np.bool_]) -> None:
+        """Add one tile.
+
+        Args:
+            tile: where it lies.
+            maps: `(classes, tile, tile)` over the tile's read window; None when it was skipped.
+            valid: `(tile, tile)`, True = data, over the read window.
+        """
+        while self._waiting and self._waiting[0].row <= tile.row + self._reach:
+            self._open.append(self._started(self._waiting.popleft()))
+        for one in self._open:
+            for row, col in self._cores.places(tile, one.cell):
+                one.valid[row.into, col.into] = self._cores.of_tile(valid)[row.of, col.of]
+            for row, col in self._maps.places(tile, one.cell):
+                target = one.mean[:, row.into, col.into]
+                if maps is not None:
+                    self._put(target, self._maps.of_tile(maps)[:, row.of, col.of], row, col)
+                elif row.fresh and col.fresh:
+                    target[:] = 0
+
+    def finished(self, tile_row: int) -> Iterator[Sums]:
+        """Yield the cells that are done once a whole row of tiles was added, top to bottom."""
+        last = tile_row == self._grid.rows - 1
+        while self._open and (last or self._open[0].cell.row + self._reach <= tile_row):
+            yield self._open.popleft()
+
+    def _started(self, cell: Cell) -> Sums:
+        """A cell in buffers that a finished one gave back, or new ones; all is overwritten."""
+        if self._spare:
+            whole, valid = self._spare.pop()
+        else:
+            shape = self._grid.stride, int(cell.core.width)
+            whole, valid = np.empty((self._classes, *shape), np.float32), np.empty(shape, np.bool_)
+        release = partial(self._spare.append, (whole, valid))
+        height = int(cell.core.height)
+        return Sums(cell, whole[:, :height], valid[:height], release)
+
+    def _put(self, target: Maps, maps: Maps, row: Piece, col: Piece) -> None:
+        """Write or add maps to a part of a cell, a few rows at a time."""
+        step = max(CACHED // maps.shape[2], 1)
+        for top in range(0, maps.shape[1], step):
+            some = slice(top, top + step)
+            shares = [] if row.share is None else [row.share[some, None]]
+            shares += [] if col.share is None else [col.share]
+            self._put_rows(target[:, some], maps[:, some], shares, fresh=row.fresh and col.fresh)
+
+    def _put_rows(self, target: Maps, maps: Maps, shares: list[Maps], *, fresh: bool) -> None:
+        if not shares:  # the only tile
+            target[:] = maps
+            return
+        term = target if fresh else self._term[: maps.size].reshape(maps.shape)
+        np.multiply(maps, shares[0], out=term)
+        for share in shares[1:]:
+            term *= share
+        if not fresh:
+            target += term
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """Both axes of a grid, for one way of joining its tiles."""
+
+    rows: Axis
+    """From top to bottom."""
+    cols: Axis
+    """From left to right."""
+    margin: int
+    """Pixels on each side of a tile that nothing is made of."""
+
+    @classmethod
+    def of(cls, grid: TileGrid, start: Cell, halo: int, weights: Weights) -> _Plane:
+        """Return the axes on which a tile reaches `halo` beyond its core, from a cell on."""
+        reach = grid.reach if halo else 0
+        first = max(start.row - reach, 0), max(start.cols.start - reach, 0)
+        rows, cols = (
+            Axis(count, grid.stride, halo, extent, weights, at)
+            for count, extent, at in zip((grid.rows, grid.cols), grid.shape, first, strict=True)
+        )
+        return cls(rows, cols, grid.halo - halo)
+
+    def places(self, tile: Tile, cell: Cell) -> Iterator[tuple[Piece, Piece]]:
+        """Yield the parts of a tile that lie in a cell, each the same through and through."""
+        (top, bottom), (left, right) = cell.core.toranges()
+        return product(
+            self.rows.pieces(tile.row, top, bottom), self.cols.pieces(tile.col, left, right)
+        )
+
+    def of_tile(self, maps: NDArray[Any]) -> NDArray[Any]:
+        """Return what counts of a tile's map `(…, tile, tile)`."""
+        inner = slice(self.margin, maps.shape[-1] - self.margin)
+        return maps[..., inner, inner]
