@@ -130,6 +130,7 @@ class Walk:
         for sums in cells:
             with self.tally.clock("blend"):
                 cell, q = sums.quantised()
+            del sums  # while the next is waited for, it would hold the buffers of its band
             with self.tally.clock("trace"):
                 trace = trace_cell(classify(q, self.plan.level), q, self.plan.classes)
                 coverage, valid_pixels = cover(q[0] != NODATA)
