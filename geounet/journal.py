@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geounet.footprints.corners import CellTrace
-from geounet.quantise import NODATA
-from geounet.walk import Segment
+from geounet.walk import Segment, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,16 +48,22 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         """Use an existing folder."""
         self._folder = folder
+        self._without_data: dict[tuple[int, int], int] = {}
 
     def put(self, segment: Segment) -> None:
-        """Write a segment."""
+        """Write a segment, or take note that its cell has no data."""
         cell = segment.cell
+        if not segment.valid_pixels:
+            self._without_data[cell.row, cell.band] = len(segment.trace.row_sums)
+            return
         segment.trace.save(self._path(cell.row, cell.band, "trace"))
         segment.coverage.save(self._path(cell.row, cell.band, "coverage"))
         np.savez(self._path(cell.row, cell.band, "cells"), allow_pickle=False, **_packed(segment))
 
     def take(self, grid: TileGrid, row: int, band: int) -> Segment:
         """Return a segment and forget it."""
+        if (row, band) in self._without_data:
+            return nothing(grid.cell(row, band), self._without_data.pop((row, band)))
         paths = [self._path(row, band, kind) for kind in ("trace", "coverage", "cells")]
         trace, coverage = (CellTrace.load(path) for path in paths[:2])
         with np.load(paths[2], allow_pickle=False) as stored:
@@ -72,11 +77,10 @@ class Journal:
 
 
 def _packed(segment: Segment) -> dict[str, Any]:
-    """A segment's q, compressed as little as pays; nothing where nobody wants it or has data."""
+    """A segment's q, compressed as little as pays; empty when nobody wants it."""
     q = np.zeros((0, 0, 0), np.uint8) if segment.q is None else segment.q
-    packed = zlib.compress(q.tobytes(), 1) if segment.valid_pixels else b""
     return {
-        "q": np.frombuffer(packed, np.uint8),
+        "q": np.frombuffer(zlib.compress(q.tobytes(), 1), np.uint8),
         "shape": q.shape,
         "valid_pixels": segment.valid_pixels,
     }
@@ -85,6 +89,4 @@ def _packed(segment: Segment) -> dict[str, Any]:
 def _unpacked(packed: NDArray[np.uint8], shape: NDArray[np.int64]) -> NDArray[np.uint8] | None:
     if not shape.all():
         return None
-    if not len(packed):
-        return np.full(shape, NODATA, np.uint8)
     return np.frombuffer(zlib.decompress(packed.tobytes()), np.uint8).reshape(shape)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from geounet.backends import Model, Step
     from geounet.footprints.outlines.outline import Kind
     from geounet.model import ModelCard
-    from geounet.stitch import Sums
+    from geounet.stitch import Nothing, Sums
 
 WITHOUT_EFFECT = ("plan", "probability", "mask", "report", "overwrite", "allow_vrt")
 """Options that do not change the footprints; the plan's are stored as they were settled."""
@@ -300,7 +300,7 @@ def _step(model: Model, options: PredictOptions, info: RasterInfo) -> Step:
 def carry_out(walk: Walk, assembly: Assembly) -> None:
     """Infer in this thread, quantise and trace in a second, link and write in a third."""
 
-    def trace(cells: Iterator[Sums]) -> None:
+    def trace(cells: Iterator[Sums | Nothing]) -> None:
         segments = walk.traced(cells, keep_q=assembly.targets.rasters)
         relay(segments, write, name="geounet-write")
 

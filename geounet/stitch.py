@@ -49,7 +49,7 @@ class Sums:
         for rows, nothing in self._finished():
             quantise(self.mean[:, rows], out=q[:, rows])
             if nothing is not None:
-                q[:, rows][:, nothing] = NODATA
+                np.copyto(q[:, rows], np.uint8(NODATA), where=nothing)
         self.release()
         return self.cell, q
 
@@ -73,7 +73,7 @@ class Sums:
             p, nothing = self.mean[:, rows], None
             if not self.valid[rows].all():
                 nothing = ~self.valid[rows]
-                p[:, nothing] = 0
+                np.copyto(p, np.float32(0), where=nothing)
             if not np.isfinite(p.sum()):
                 raise ModelError(self._not_finite())
             yield rows, nothing
@@ -85,6 +85,28 @@ class Sums:
             f"{top + len(self.valid) - 1}; try --precision fp32, and look for values there "
             "that are far out of range (an undeclared nodata)"
         )
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """A finished cell without data, which nothing was kept for; used like `Sums`."""
+
+    cell: Cell
+    """Which cell."""
+    classes: int
+    """Maps of a tile."""
+
+    def quantised(self) -> tuple[Cell, NDArray[np.uint8]]:
+        """Return the cell and its q `(classes, height, width)`: 255 throughout, not to write to."""
+        return self.cell, np.broadcast_to(np.uint8(NODATA), self._shape)
+
+    def probability(self) -> tuple[Cell, NDArray[np.float32]]:
+        """Return the cell and its probability: 0 throughout, not to write to."""
+        return self.cell, np.broadcast_to(np.float32(0), self._shape)
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return self.classes, int(self.cell.core.height), int(self.cell.core.width)
 
 
 class Blender:
@@ -107,7 +129,7 @@ class Blender:
             weights: profile along one axis, None to keep cores alone.
         """
         self._grid, self._waiting, self._classes = grid, deque(cells), classes
-        self._open: deque[Sums] = deque()
+        self._open: deque[Sums | Nothing] = deque()
         self._spare: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
         self._cores = _Plane.of(grid, cells[0], 0, average)
         self._maps = (
@@ -127,6 +149,8 @@ class Blender:
         while self._waiting and self._waiting[0].row <= tile.row + self._reach:
             self._open.append(self._started(self._waiting.popleft()))
         for one in self._open:
+            if isinstance(one, Nothing):
+                continue
             for row, col in self._cores.places(tile, one.cell):
                 one.valid[row.into, col.into] = self._cores.of_tile(valid)[row.of, col.of]
             for row, col in self._maps.places(tile, one.cell):
@@ -136,19 +160,32 @@ class Blender:
                 elif row.fresh and col.fresh:
                     target[:] = 0
 
-    def finished(self, tile_row: int) -> Iterator[Sums]:
+    def skip(self, tile_row: int) -> None:
+        """Take note of a row of tiles that read nothing but nodata: so its cell is all nodata."""
+        for at, one in enumerate(self._open):
+            if one.cell.row == tile_row:
+                assert isinstance(one, Sums)
+                one.release()
+                self._open[at] = Nothing(one.cell, self._classes)
+        while self._waiting and self._waiting[0].row <= tile_row:
+            self._open.append(Nothing(self._waiting.popleft(), self._classes))
+
+    def finished(self, tile_row: int) -> Iterator[Sums | Nothing]:
         """Yield the cells that are done once a whole row of tiles was added, top to bottom."""
         last = tile_row == self._grid.rows - 1
         while self._open and (last or self._open[0].cell.row + self._reach <= tile_row):
             yield self._open.popleft()
 
     def _started(self, cell: Cell) -> Sums:
-        """A cell in buffers that a finished one gave back, or new ones; all is overwritten."""
+        """A cell in buffers that a finished one gave back, or new ones.
+
+        What counts is written before it is added to; beside skipped rows some nodata is not.
+        """
         if self._spare:
             whole, valid = self._spare.pop()
         else:
             shape = self._grid.stride, int(cell.core.width)
-            whole, valid = np.empty((self._classes, *shape), np.float32), np.empty(shape, np.bool_)
+            whole, valid = np.zeros((self._classes, *shape), np.float32), np.empty(shape, np.bool_)
         release = partial(self._spare.append, (whole, valid))
         height = int(cell.core.height)
         return Sums(cell, whole[:, :height], valid[:height], release)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -160,7 +160,8 @@ def _sums(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the integral image at the points, and the sums of the rows and of the columns."""
     integral = np.empty(len(rows), np.int64)
-    across = np.zeros(band.shape[1], np.uint32 if NODATA * band.size < 2**32 else np.int64)
+    dtype = np.uint32 if NODATA * band.size < 2**32 else np.int64
+    across: NDArray[Any] = np.zeros(band.shape[1], dtype)
     starts = np.flatnonzero(np.diff(rows, prepend=-1)).tolist()
     above = 0
     for start, end in pairwise([*starts, len(rows)]):  # the points of one row
@@ -170,12 +171,15 @@ def _sums(
         np.cumsum(runs[:-1], out=integral[start:end])
         above = below
     across += _down(band[above:])
-    return integral, band.sum(axis=1, dtype=np.uint32), across
+    return integral, np.add.reduce(band, axis=1, dtype=np.int64), across.astype(np.int64)
 
 
-def _down(band: NDArray[np.uint8]) -> NDArray[np.generic]:
+def _down(band: NDArray[np.uint8]) -> NDArray[Any]:
     """Return the sum of each column."""
-    return band[0] if len(band) == 1 else band.sum(axis=0, dtype=np.uint32)
+    down: NDArray[Any] = band[0]
+    if len(band) > 1:
+        down = np.add.reduce(band, axis=0, dtype=np.uint32)
+    return down
 
 
 def _rim(labels: NDArray[np.uint8]) -> NDArray[np.int32]:
