@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +25,9 @@ from geounet.quantise import classify
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
+
+    from numpy.typing import NDArray
+    from rasterio.windows import Window
 
     from geounet.footprints.outlines.outline import OutlineOptions
     from geounet.footprints.rings import Footprints
@@ -163,7 +166,7 @@ class Assembly:
         return self._staged[path]
 
     def add(self, strip: Sequence[Segment]) -> None:
-        """Take the next strip: trace it, write its rows.
+        """Link the outlines of the next strip.
 
         Args:
             strip: cells of one row of tiles, left to right.
@@ -173,9 +176,13 @@ class Assembly:
             parts = [segment.coverage for segment in strip]
             self._coverage.append(self._coverage_tracer.add_strip(parts))
         self.valid_pixels += sum(segment.valid_pixels for segment in strip)
-        with self._tally.clock("write"):
-            for segment in strip:
-                self._write_rows(segment)
+
+    def written(self, segment: Segment) -> Segment:
+        """Write the rasters' part of a cell, in any order; return the cell without it."""
+        if segment.q is not None and segment.valid_pixels:  # what is never written is nodata
+            with self._tally.clock("write"):
+                self._write_rows(segment.q, segment.cell.core)
+        return replace(segment, q=None)
 
     def write(self, facts: dict[str, Any]) -> int:
         """Finish rasters and footprints; return the number of footprints.
@@ -219,14 +226,12 @@ class Assembly:
             mask = enter(class_writer(path, self._info, len(self._table.classes)))
         return probability, mask
 
-    def _write_rows(self, segment: Segment) -> None:
-        if segment.q is None or not segment.valid_pixels:
-            return  # what is never written reads as nodata
+    def _write_rows(self, q: NDArray[np.uint8], window: Window) -> None:
         if self._probability is not None:
-            self._probability.write(segment.q, segment.cell.core)
+            self._probability.write(q, window)
         if self._mask is not None:
-            labels = classify(segment.q, self._plan.level)
-            self._mask.write(np.asarray(labels)[None], segment.cell.core)
+            labels = classify(q, self._plan.level)
+            self._mask.write(np.asarray(labels)[None], window)
 
 
 def _state(out: Path) -> TemporaryDirectory[str]:

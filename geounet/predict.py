@@ -305,7 +305,8 @@ def carry_out(walk: Walk, assembly: Assembly) -> None:
         relay(segments, write, name="geounet-write")
 
     def write(segments: Iterator[Segment]) -> None:
-        for strip in strips(walk.plan.grid, segments, assembly.folder):
+        written = (assembly.written(segment) for segment in segments)
+        for strip in strips(walk.plan.grid, written, assembly.folder):
             assembly.add(strip)
 
     relay(walk.everything(), trace, name="geounet-trace")

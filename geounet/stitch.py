@@ -130,7 +130,7 @@ class Blender:
         """
         self._grid, self._waiting, self._classes = grid, deque(cells), classes
         self._open: deque[Sums | Nothing] = deque()
-        self._spare: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
+        self._spare: list[tuple[Maps, NDArray[np.bool_]]] = []
         self._cores = _Plane.of(grid, cells[0], 0, average)
         self._maps = (
             self._cores if weights is None else _Plane.of(grid, cells[0], grid.halo, weights)
@@ -183,12 +183,19 @@ class Blender:
         """
         if self._spare:
             whole, valid = self._spare.pop()
+            if not self._waiting:
+                self._spare.clear()
         else:
             shape = self._grid.stride, int(cell.core.width)
             whole, valid = np.zeros((self._classes, *shape), np.float32), np.empty(shape, np.bool_)
-        release = partial(self._spare.append, (whole, valid))
+        release = partial(self._keep, (whole, valid))
         height = int(cell.core.height)
         return Sums(cell, whole[:, :height], valid[:height], release)
+
+    def _keep(self, buffers: tuple[Maps, NDArray[np.bool_]]) -> None:
+        """Take buffers back as long as there are cells to come."""
+        if self._waiting:
+            self._spare.append(buffers)
 
     def _put(self, target: Maps, maps: Maps, row: Piece, col: Piece) -> None:
         """Write or add maps to a part of a cell, a few rows at a time."""
