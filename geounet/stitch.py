@@ -130,6 +130,7 @@ class Blender:
         """
         self._grid, self._waiting, self._classes = grid, deque(cells), classes
         self._open: deque[Sums | Nothing] = deque()
+        self._early: deque[tuple[Cell, Maps]] = deque()
         self._spare: list[tuple[Maps, NDArray[np.bool_]]] = []
         self._cores = _Plane.of(grid, cells[0], 0, average)
         self._maps = (
@@ -146,27 +147,19 @@ class Blender:
             maps: `(classes, tile, tile)` over the tile's read window; None when it was skipped.
             valid: `(tile, tile)`, True = data, over the read window.
         """
-        while self._waiting and self._waiting[0].row <= tile.row + self._reach:
-            self._open.append(self._started(self._waiting.popleft()))
+        self._reach_down(tile.row)
         for one in self._open:
-            if isinstance(one, Nothing):
-                continue
-            for row, col in self._cores.places(tile, one.cell):
-                one.valid[row.into, col.into] = self._cores.of_tile(valid)[row.of, col.of]
-            for row, col in self._maps.places(tile, one.cell):
-                target = one.mean[:, row.into, col.into]
-                if maps is not None:
-                    self._put(target, self._maps.of_tile(maps)[:, row.of, col.of], row, col)
-                elif row.fresh and col.fresh:
-                    target[:] = 0
+            if isinstance(one, Sums):
+                for row, col in self._cores.places(tile, one.cell):
+                    one.valid[row.into, col.into] = self._cores.of_tile(valid)[row.of, col.of]
+                self._add(tile, maps, one.cell, one.mean)
+        for cell, mean in self._early:
+            self._add(tile, maps, cell, mean)
 
     def skip(self, tile_row: int) -> None:
         """Take note of a row of tiles that read nothing but nodata: so its cell is all nodata."""
-        for at, one in enumerate(self._open):
-            if one.cell.row == tile_row:
-                assert isinstance(one, Sums)
-                one.release()
-                self._open[at] = Nothing(one.cell, self._classes)
+        while self._early and self._early[0][0].row <= tile_row:
+            self._open.append(Nothing(self._early.popleft()[0], self._classes))
         while self._waiting and self._waiting[0].row <= tile_row:
             self._open.append(Nothing(self._waiting.popleft(), self._classes))
 
@@ -176,26 +169,46 @@ class Blender:
         while self._open and (last or self._open[0].cell.row + self._reach <= tile_row):
             yield self._open.popleft()
 
-    def _started(self, cell: Cell) -> Sums:
-        """A cell in buffers that a finished one gave back, or new ones.
+    def _reach_down(self, tile_row: int) -> None:
+        """Have room for what a row of tiles gives: to its own cell all, to later ones their top."""
+        while self._waiting and self._waiting[0].row <= tile_row + self._reach:
+            cell = self._waiting.popleft()
+            shape = self._classes, min(self._grid.halo, self._grid.stride), int(cell.core.width)
+            self._early.append((cell, np.zeros(shape, np.float32)))
+        while self._early and self._early[0][0].row <= tile_row:
+            cell, top = self._early.popleft()
+            self._open.append(self._started(cell, top))
+
+    def _started(self, cell: Cell, top: Maps) -> Sums:
+        """A cell with the top it has by now, in buffers that one gave back, or new ones.
 
         What counts is written before it is added to; beside skipped rows some nodata is not.
         """
         if self._spare:
             whole, valid = self._spare.pop()
-            if not self._waiting:
+            if not (self._waiting or self._early):
                 self._spare.clear()
         else:
             shape = self._grid.stride, int(cell.core.width)
             whole, valid = np.zeros((self._classes, *shape), np.float32), np.empty(shape, np.bool_)
         release = partial(self._keep, (whole, valid))
         height = int(cell.core.height)
+        whole[:, : top.shape[1]] = top
         return Sums(cell, whole[:, :height], valid[:height], release)
 
     def _keep(self, buffers: tuple[Maps, NDArray[np.bool_]]) -> None:
         """Take buffers back as long as there are cells to come."""
-        if self._waiting:
+        if self._waiting or self._early:
             self._spare.append(buffers)
+
+    def _add(self, tile: Tile, maps: Maps | None, cell: Cell, mean: Maps) -> None:
+        """Add what of a tile lies in a cell to its means, or to those of its top."""
+        for row, col in self._maps.places(tile, cell):
+            target = mean[:, row.into, col.into]
+            if maps is not None:
+                self._put(target, self._maps.of_tile(maps)[:, row.of, col.of], row, col)
+            elif row.fresh and col.fresh:
+                target[:] = 0
 
     def _put(self, target: Maps, maps: Maps, row: Piece, col: Piece) -> None:
         """Write or add maps to a part of a cell, a few rows at a time."""

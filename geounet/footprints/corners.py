@@ -26,6 +26,9 @@ NW, NE, SW, SE = 1, 2, 4, 8
 SADDLES = (NW | SE, NE | SW)
 """Codes where two foreground pixels touch only at the point."""
 
+CACHED = 2**17
+"""Pixels that are compared at a time: they stay in a core's own cache."""
+
 IS_CORNER = np.array(
     [code.bit_count() % 2 == 1 or code in SADDLES for code in range(16)], dtype=np.bool_
 )
@@ -136,14 +139,11 @@ def _candidates(
     labels: NDArray[np.uint8],
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
     """Return row, column and the four labels of the points where an edge of any class turns."""
-    if (labels == labels[0, 0]).all():  # most of the world
-        none = np.zeros(0, np.int32)
-        return none, none, np.zeros((4, 0), np.uint8)
-    upright = labels[:, :-1] != labels[:, 1:]
-    level = labels[:-1] != labels[1:]
-    turns = upright[:-1] | upright[1:]
-    turns &= level[:, :-1] | level[:, 1:]
-    rows, cols = np.divmod(np.flatnonzero(turns), max(labels.shape[1] - 1, 1))
+    step = max(CACHED // labels.shape[1], 1)
+    tops = range(0, max(len(labels) - 1, 1), step)
+    parts = [_turns(labels[top : top + step + 1], top) for top in tops]
+    points = np.concatenate(parts, axis=1)
+    rows, cols = points - 1
     around = np.stack(
         [
             labels[rows, cols],
@@ -152,7 +152,19 @@ def _candidates(
             labels[rows + 1, cols + 1],
         ]
     )
-    return (rows + 1).astype(np.int32), (cols + 1).astype(np.int32), around
+    return *points.astype(np.int32), around
+
+
+def _turns(labels: NDArray[np.uint8], top: int) -> NDArray[np.int64]:
+    """Return `(2, points)` row, counted from `top` above, and column of points inside."""
+    if (labels == labels[0, 0]).all():  # most of the world
+        return np.zeros((2, 0), np.int64)
+    upright = labels[:, :-1] != labels[:, 1:]
+    level = labels[:-1] != labels[1:]
+    turns = upright[:-1] | upright[1:]
+    turns &= level[:, :-1] | level[:, 1:]
+    rows, cols = np.divmod(np.flatnonzero(turns), max(labels.shape[1] - 1, 1))
+    return np.stack([rows + top + 1, cols + 1])
 
 
 def _sums(
