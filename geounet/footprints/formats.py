@@ -113,8 +113,9 @@ def _joined(stored: Sequence[Stored], path: Path) -> Iterator[Stored]:
         return
     one = replace(stored[0], package=path.with_suffix(".joined.gpkg"), layer="footprints")
     try:
-        for each in stored:
-            _stream(each, one.package, driver="GPKG", layer=one.layer, append=each != stored[0])
+        options = {"driver": "GPKG", "layer": one.layer, "SPATIAL_INDEX": "NO"}
+        for each in stored:  # an index would be kept by functions that only GDAL has
+            _stream(each, one.package, append=each != stored[0], **options)
         with closing(sqlite3.connect(one.package)) as file, file:
             file.execute("UPDATE footprints SET id = fid - 1")
         yield one

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from pyproj import CRS
 
-from geounet.errors import GeounetWarning
+from geounet.errors import GeounetWarning, OutputError
 from geounet.footprints.place import reproject
 
 if TYPE_CHECKING:
@@ -39,20 +39,25 @@ def write_geojson(rows: Stored, path: Path) -> None:
     """Write a layer as a feature collection, one feature a line.
 
     A footprint that crosses the antimeridian is cut in two there, and a warning counts them.
+
+    Raises:
+        OutputError: not all rows have arrived.
     """
     head = {"type": "FeatureCollection", "name": rows.layer, "provenance": rows.facts}
     opening = json.dumps(head, sort_keys=True, ensure_ascii=False)[:-1]
-    between, cut = "\n", 0
+    written = cut = 0
     with path.open("w", encoding="utf-8") as file:
         file.write(f'{opening}, "features": [')
         for table in rows.tables():
             moved = reproject(table.geometry.to_numpy(), rows.crs, LONLAT)
             shapes, crossing = cut_at_antimeridian(moved)
             for text in _features(table, shapes):
-                file.write(f"{between}{text}")
-                between = ",\n"
+                file.write(f",\n{text}" if written else f"\n{text}")
+                written += 1
             cut += crossing
         file.write("\n]}\n")
+    if written != rows.count:
+        raise OutputError(f"{path}: holds {written} of {rows.count} rows; check the disk")
     if cut:
         warnings.warn(
             f"GeoJSON: {cut} footprint{'s' * (cut > 1)} across the antimeridian cut in two there, "

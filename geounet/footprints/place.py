@@ -66,7 +66,7 @@ def reproject(
         return moved
     if not out_crs.is_geographic:
         raise OptionError(
-            f"{torn.sum()} footprints would be torn across {out_crs.name}, at its antimeridian; "
+            f"footprints would be torn apart in {out_crs.name}, which ends at the antimeridian; "
             "choose a CRS made for this place"
         )
 
