@@ -3,10 +3,11 @@
     env -u PYTHONPATH -u PROJ_LIB -u PROJ_DATA -u GDAL_DATA /usr/bin/python3 \
         benchmarks/qgis_check.py OUT.gpkg OUT.fgb OUT.qgz --raster TOWN.tif --pictures FOLDER
 
-Needs the system's Python with PyQGIS (Debian: qgis python3-qgis qgis-providers). A project is
-opened a second time from a copy of its folder, which must then hold all that it names. Prints one
-line of JSON; exits 1 when QGIS warns of anything, or a layer is invalid, holds an invalid polygon,
-shows without its style, or comes from another folder.
+Needs the system's Python with PyQGIS (Debian: qgis python3-qgis qgis-providers). A GeoPackage is
+also held against its standard, by GDAL's validator. A project is opened a second time from a copy
+of its folder, which must then hold all that it names. Prints one line of JSON; exits 1 when QGIS
+warns of anything, or a layer is invalid, holds an invalid polygon, shows without its style, or
+comes from another folder.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ os.environ["GDAL_PAM_ENABLED"] = "NO"  # no statistics beside the files that are
 for variable in ("XDG_RUNTIME_DIR", "QGIS_CUSTOM_CONFIG_PATH"):
     os.environ[variable] = tempfile.mkdtemp()
 
+from osgeo_utils.samples.validate_gpkg import GPKGChecker  # noqa: E402
 from qgis.core import (  # noqa: E402  the platform is chosen before Qt starts
     Qgis,
     QgsApplication,
@@ -154,6 +156,11 @@ def check(path: str, words: argparse.Namespace) -> dict[str, object]:
     result["ok"] = bool(seen and all(good(each, styled=styled) for each in seen)) and render(
         drawn, str(picture), extent
     )
+    if path.endswith(".gpkg"):
+        checker = GPKGChecker(path, abort_at_first_error=False)
+        checker.check()
+        result["against_the_standard"] = checker.errors
+        result["ok"] &= not checker.errors
     if path.endswith(".qgz"):
         result["moved"] = moved(path)
         result["ok"] &= all(result["moved"].values())

@@ -71,27 +71,31 @@ def write_project(path: Path, home: Path, layers: Sequence[Layer], info: RasterI
     ET.SubElement(root, "title").text = info.path.stem
     ET.SubElement(root, "projectCrs").append(_srs(info.crs))
     tree = ET.SubElement(root, "layer-tree-group")
-    _canvas(root, info)
     known = ET.SubElement(root, "projectlayers")
-    order = ET.SubElement(root, "layerorder")
-    for number, layer in enumerate(layers):  # a name of ten characters or fewer is not kept
-        name, source = f"geounet_layer_{number}", _source(layer, home)
+    for number, layer in enumerate(layers):
+        name, source = f"geounet_layer_{number}", _source(layer, home)  # QGIS forgets short names
+        tree.append(_entry(layer, name, source))
         known.append(_layer(layer, name, source))
-        ET.SubElement(order, "layer", id=name)
-        checked = "Qt::Checked" if layer.visible else "Qt::Unchecked"
-        entry = {"id": name, "name": layer.name, "source": source, "checked": checked}
-        entry |= {"providerKey": layer.provider, "expanded": "1" if layer.visible else "0"}
-        ET.SubElement(tree, "layer-tree-layer", entry)
-    properties = ET.SubElement(root, "properties")
-    absolute = ET.SubElement(ET.SubElement(properties, "Paths"), "Absolute", type="bool")
-    absolute.text = "false"
-    moving = ET.SubElement(properties, "SpatialRefSys")  # else the project's CRS is not read
-    ET.SubElement(moving, "ProjectionsEnabled", type="int").text = "1"
+    _canvas(root, info)
+    _settings(root)
     ET.indent(root)
     text = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
     text += ET.tostring(root, encoding="unicode") + "\n"
     with ZipFile(path, "w") as file:
         file.writestr(ZipInfo(f"{info.path.stem}.qgs", MOMENT), text, ZIP_DEFLATED)
+
+
+def _entry(layer: Layer, name: str, source: str) -> ET.Element:
+    """Return a layer's line in the legend."""
+    settings = {
+        "id": name,
+        "name": layer.name,
+        "source": source,
+        "providerKey": layer.provider,
+        "checked": "Qt::Checked" if layer.visible else "Qt::Unchecked",
+        "expanded": "1" if layer.visible else "0",
+    }
+    return ET.Element("layer-tree-layer", settings)
 
 
 def _layer(layer: Layer, name: str, source: str) -> ET.Element:
@@ -118,6 +122,14 @@ def _canvas(root: ET.Element, info: RasterInfo) -> None:
         ET.SubElement(extent, corner).text = repr(float(value))
     ET.SubElement(canvas, "rotation").text = "0"
     ET.SubElement(canvas, "destinationsrs").append(_srs(info.crs))
+
+
+def _settings(root: ET.Element) -> None:
+    properties = ET.SubElement(root, "properties")
+    absolute = ET.SubElement(ET.SubElement(properties, "Paths"), "Absolute", type="bool")
+    absolute.text = "false"
+    moving = ET.SubElement(properties, "SpatialRefSys")  # else the project's CRS is not read
+    ET.SubElement(moving, "ProjectionsEnabled", type="int").text = "1"
 
 
 def _srs(crs: CRS | None) -> ET.Element:
