@@ -53,7 +53,7 @@ from .progress import Bar
     help="Right-angled, simplified, or exact pixel edges.",
 )
 @click.option("--tolerance", type=float, help="How far an outline may move, m.  [four pixels]")
-@click.option("--crs", help="CRS of the output.  [the raster's]")
+@click.option("--crs", help="CRS of the output; GeoJSON has its own.  [the raster's]")
 @infers
 @click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

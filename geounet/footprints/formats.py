@@ -80,12 +80,12 @@ def convert(stored: Sequence[Stored], path: Path) -> None:
     Raises:
         OutputError: when the file cannot be written.
     """
-    from pyogrio.errors import DataLayerError, DataSourceError, FieldError  # noqa: PLC0415
+    from pyogrio.errors import DataLayerError, DataSourceError  # noqa: PLC0415
 
     try:
         with _joined(stored, path) as rows:
             WRITERS.get(path.suffix.lower(), _copy)(rows, path)
-    except (DataSourceError, DataLayerError, FieldError, sqlite3.Error, OSError) as error:
+    except (DataSourceError, DataLayerError, sqlite3.Error, OSError) as error:
         if isinstance(error, OutputError):
             raise
         raise OutputError(
