@@ -15,6 +15,9 @@ from pyproj import CRS
 from geounet.errors import OptionError
 from geounet.jobs import targets_of
 from geounet.predict import PredictOptions, predict
+from geounet.project import write_project
+from geounet.project.layers import Layer
+from geounet.raster import open_raster
 
 GRID = Affine(0.3, 0, 500_000, 0, -0.3, 5_000_000)
 
@@ -110,6 +113,15 @@ def test_paths_are_relative_wherever_the_files_lie(scene, tmp_path):
     root = document(tmp_path / "a" / "b" / "all.qgz")
     assert sources(root)["scene"] == "../../scene.tif"
     assert sources(root)["Buildings"] == "../out.gpkg|layername=buildings"
+
+
+def test_what_is_remote_keeps_its_address(scene, tmp_path):
+    """A raster that was read from the network is read from there again."""
+    with open_raster(scene) as reader:
+        address = "/vsicurl/https://example.org/scene.tif"
+        layer = Layer(name="a", source=address, kind="raster", crs=None, look=None)
+        write_project(tmp_path / "a.qgz", tmp_path, [layer], reader.info)
+    assert sources(document(tmp_path / "a.qgz")) == {"a": address}
 
 
 def test_nothing_in_it_knows_its_place(scene, tmp_path):
