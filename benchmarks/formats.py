@@ -59,8 +59,8 @@ def main() -> None:
 def write(count: int, path: Path) -> dict[str, float]:
     """Write a GeoPackage, and from it the kind that the path's suffix names."""
     from geounet.footprints.formats import convert  # noqa: PLC0415
-    from geounet.footprints.geopackage import Stored  # noqa: PLC0415
     from geounet.footprints.spool import Spool  # noqa: PLC0415
+    from geounet.footprints.stored import Stored  # noqa: PLC0415
     from geounet.footprints.table import TableOptions, write_gpkg  # noqa: PLC0415
 
     package = path.with_suffix(".gpkg")

@@ -16,10 +16,10 @@ from geounet.cog import CogWriter, class_writer, probability_writer
 from geounet.errors import OptionError, OutputError
 from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
 from geounet.footprints.formats import check_formats, convert
-from geounet.footprints.geopackage import Stored
 from geounet.footprints.outlines.neighbours import Outliner
 from geounet.footprints.outlines.workers import Workers
 from geounet.footprints.spool import Spool
+from geounet.footprints.stored import Stored
 from geounet.footprints.table import STATUSES, TableOptions, drawn, output_crs, write_gpkg
 from geounet.footprints.trace import Tracer
 from geounet.outputs import check_target, parts, staged

@@ -143,7 +143,7 @@ def test_batches_leave_no_trace(make_raster, tmp_path, monkeypatch):
     raster = make_raster(found())
     written = []
     for size, name in ((10_000, "many"), (7, "few")):
-        for room in ("geopackage", "formats", "geoparquet"):
+        for room in ("stored", "formats", "geoparquet"):
             monkeypatch.setattr(f"geounet.footprints.{room}.BATCH", size)
         (tmp_path / name).mkdir()
         written.append(write(raster, tmp_path / name))

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from geounet.errors import GeounetWarning, OptionError, OutputError
 from geounet.footprints.geojson import LONLAT, write_geojson
-from geounet.footprints.geopackage import BATCH, GEOMETRY, count_rows
+from geounet.footprints.geopackage import GEOMETRY
 from geounet.footprints.geoparquet import write_geoparquet
+from geounet.footprints.stored import BATCH, count_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from pyproj import CRS
 
-    from geounet.footprints.geopackage import Stored
+    from geounet.footprints.stored import Stored
 
 SUFFIXES = (".gpkg", ".parquet", ".fgb", ".geojson", ".shp")
 """Kinds of vector files, by their suffix; the first is the default."""

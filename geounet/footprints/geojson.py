@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
 
-    from geounet.footprints.geopackage import Stored
+    from geounet.footprints.stored import Stored
 
 LONLAT = CRS.from_epsg(4326)
 """The one CRS of GeoJSON."""

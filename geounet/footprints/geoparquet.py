@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from geounet.errors import OutputError
-from geounet.footprints.geopackage import BATCH
+from geounet.footprints.stored import BATCH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyproj import CRS
 
-    from geounet.footprints.geopackage import Stored
+    from geounet.footprints.stored import Stored
 
 VERSION = "1.1.0"
 GEOMETRY = "geometry"
