@@ -14,12 +14,16 @@ import numpy as np
 
 from geounet.cog import CogWriter, class_writer, probability_writer
 from geounet.errors import OptionError, OutputError
+from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
+from geounet.footprints.formats import check_formats, convert
 from geounet.footprints.outlines.neighbours import Outliner
 from geounet.footprints.outlines.workers import Workers
 from geounet.footprints.spool import Spool
+from geounet.footprints.stored import Stored
 from geounet.footprints.table import STATUSES, TableOptions, drawn, output_crs, write_gpkg
 from geounet.footprints.trace import Tracer
-from geounet.outputs import check_target, staged
+from geounet.outputs import check_target, parts, staged
+from geounet.project import shown
 from geounet.quantise import classify
 
 if TYPE_CHECKING:
@@ -36,9 +40,9 @@ if TYPE_CHECKING:
     from geounet.raster import RasterInfo
     from geounet.walk import Segment, Tally
 
-VECTOR_SUFFIXES = (".gpkg",)
 RASTER_SUFFIXES = (".tif", ".tiff")
 REPORT_SUFFIXES = (".html",)
+PROJECT_SUFFIXES = (".qgz",)
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,21 @@ class Targets:
     """The classes as a COG."""
     report: Path | None = None
     """A page to look at."""
+    project: Path | None = None
+    """A QGIS project of the others."""
+    also: tuple[Path, ...] = ()
+    """Further vector files with the same footprints, each of another kind."""
+
+    @property
+    def vectors(self) -> tuple[Path, ...]:
+        """The files of footprints."""
+        return (self.footprints, *self.also)
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All of them, the footprints first."""
-        optional = (self.probability, self.mask, self.report)
-        return (self.footprints, *(path for path in optional if path is not None))
+        optional = (self.probability, self.mask, self.report, self.project)
+        return (*self.vectors, *(path for path in optional if path is not None))
 
     @property
     def rasters(self) -> bool:
@@ -72,13 +85,23 @@ class Targets:
             OptionError: an unknown suffix, an output that is the input, or the same path twice.
             OutputError: an output exists, or its folder cannot be written to.
         """
-        suffixes = (VECTOR_SUFFIXES, RASTER_SUFFIXES, RASTER_SUFFIXES, REPORT_SUFFIXES)
-        wanted = (self.footprints, self.probability, self.mask, self.report)
-        for path, known in zip(wanted, suffixes, strict=True):
+        wanted = [
+            *((path, VECTOR_SUFFIXES) for path in self.vectors),
+            (self.probability, RASTER_SUFFIXES),
+            (self.mask, RASTER_SUFFIXES),
+            (self.report, REPORT_SUFFIXES),
+            (self.project, PROJECT_SUFFIXES),
+        ]
+        for path, known in wanted:
             if path is not None:
                 check_target(path, inputs=[raster], overwrite=overwrite, suffixes=known)
         if len({path.absolute() for path in self.paths}) < len(self.paths):
             raise OptionError("two outputs have the same path; give each its own")
+        kinds = [path.suffix.lower() for path in self.vectors]
+        if len(set(kinds)) < len(kinds):
+            raise OptionError(f"two outputs are of one kind ({', '.join(kinds)}); leave one out")
+        if self.project is not None:
+            shown(self.vectors)
 
     def spare(self, files: Sequence[str]) -> None:
         """Refuse to replace a file that the run reads, as a source of a VRT is.
@@ -86,7 +109,8 @@ class Targets:
         Raises:
             OptionError: an output is one of them.
         """
-        for path in filter(Path.exists, self.paths):
+        files_of = [part for path in self.paths for part in (path, *parts(path))]
+        for path in filter(Path.exists, files_of):
             for file in filter(os.path.exists, files):
                 if path.samefile(file):
                     raise OptionError(f"{path}: is read by this run; choose another output")
@@ -117,7 +141,8 @@ class Assembly:
         Raises:
             OptionError: the CRS asked for is not known, or holds no map; an output is read.
         """
-        output_crs(info, table)
+        self.crs = output_crs(info, table)
+        check_formats(targets.vectors, self.crs, asked=table.crs is not None)
         targets.spare(info.files)
         self._info, self._plan, self.targets = info, plan, targets
         self._table, self._outlines, self._tally = table, outlines, tally
@@ -161,6 +186,12 @@ class Assembly:
         """Let the outputs appear, or leave nothing after an error."""
         return self._stack.__exit__(kind, error, trace)
 
+    @property
+    def package(self) -> Path:
+        """The GeoPackage with the footprints, whether it is asked for or others are made of it."""
+        asked = [path for path in self.targets.vectors if path.suffix.lower() == VECTOR_SUFFIXES[0]]
+        return self._staged[asked[0]] if asked else self._folder / "footprints.gpkg"
+
     def staged(self, path: Path) -> Path:
         """Return where a target is written until everything is whole."""
         return self._staged[path]
@@ -195,12 +226,11 @@ class Assembly:
             self._coverage.append(self._coverage_tracer.finish())
         with self._tally.clock("write"):
             self._writers.close()
-            path = self._staged[self.targets.footprints]
             with Workers() as workers:
                 seen = partial(drawn, info=self._info, options=self._table)
                 outliner = Outliner(self._spool, seen, self._outlines, workers)
                 count = write_gpkg(
-                    path,
+                    self.package,
                     self._spool,
                     self._info,
                     self._table,
@@ -208,8 +238,20 @@ class Assembly:
                     outline=partial(self._outline, outliner),
                     coverage=self._coverage,
                 )
+            self._convert(facts)
         self._tally.seconds["write"] -= self._tally.seconds["regularize"]
         return count
+
+    def _convert(self, facts: dict[str, Any]) -> None:
+        """Copy the footprints from the GeoPackage to the other kinds of files."""
+        package = self.package
+        rows = [
+            Stored(package=package, layer=layer, crs=self.crs, facts=facts)
+            for layer in self._table.layers
+        ]
+        for path in self.targets.vectors:
+            if self._staged[path] != package:
+                convert(rows, self._staged[path])
 
     def _outline(self, outliner: Outliner, batch: Footprints) -> Outlines:
         with self._tally.clock("regularize"):
