@@ -18,7 +18,7 @@ FLOORS = (
     {"sources", "halo", "memory"},
     {"raster", "tiling"},
     {"cog", "resample", "rows", "preview", "scenes", "fit", "plan", "imagery", "rle"},
-    {"footprints", "infer", "seams", "contact"},
+    {"footprints", "infer", "seams", "contact", "stitch"},
     {"page", "project", "walk", "training", "annotations"},
     {"journal"},
     {"assemble"},
