@@ -257,8 +257,9 @@ CONTESTANTS: dict[str, Callable[[Job], dict[str, Any]]] = {
 def main() -> None:
     """Run the contestant that is named first, with the job that comes second."""
     warnings.simplefilter("ignore", GeounetWarning)
-    name, job = sys.argv[1], json.loads(sys.argv[2])
-    print(json.dumps(CONTESTANTS[name](Job(**job))))
+    name, job = sys.argv[1], Job(**json.loads(sys.argv[2]))
+    torch.set_num_threads(job.threads or torch.get_num_threads())  # the bare step does not
+    print(json.dumps(CONTESTANTS[name](job)))
 
 
 if __name__ == "__main__":
