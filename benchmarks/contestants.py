@@ -194,6 +194,11 @@ def geounet_vector(job: Job) -> dict[str, Any]:
     return _predicted(job, replace(job.options, probability=None))
 
 
+def geounet_default(job: Job) -> dict[str, Any]:
+    """Predict to a GeoPackage with nothing asked for, as a user's first command does."""
+    return _predicted(job, PredictOptions(model=job.model, overwrite=True))
+
+
 def _written(writer: CogWriter, cells: Iterator[Sums]) -> None:
     for cell, q in (sums.quantised() for sums in cells):
         writer.write(q, cell.core)
@@ -251,6 +256,7 @@ CONTESTANTS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "geounet": geounet,
     "geounet-all": geounet_all,
     "geounet-vector": geounet_vector,
+    "geounet-default": geounet_default,
 }
 
 

@@ -8,8 +8,8 @@
 The model is one 1 × 1 convolution unless `--model` names another. Each raster is predicted to
 outlines and probability in a process of its own. The bar is 20 KB for each column up to 16,384
 above what the libraries hold, and no more beyond that. With `--source` the raster is a real one,
-repeated to so many pixels of height and to the largest of them in width: what grows with the
-height alone should not grow.
+repeated to so many pixels of height and to the largest of them in width, predicted as a user's
+first command would; memory should not grow with the height.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ def main() -> None:
                 raster=str(raster), model=model, blend="hann", tile=512, halo=64, threads=1,
                 bare=null and not options.sparse, folder=out,
             )  # fmt: skip
-            found = measure("geounet-all", job)
+            found = measure("geounet-default" if options.source else "geounet-all", job)
         print(json.dumps({"raster": raster.name} | found), flush=True)
-        bar = BAR * min(width, BAND) / 1e6
+        bar = "–" if options.source else f"{BAR * min(width, BAND) / 1e6:.0f}"
         lines.append(
-            f"| {width} | {found['mb']:.0f} | {bar:.0f} | {found['peak_mb']:.0f} "
+            f"| {width} | {found['mb']:.0f} | {bar} | {found['peak_mb']:.0f} "
             f"| {found['cpu']:.1f} | {found['wall']:.1f} |"
         )
     print("\n| size | MB above imports | bar | MB in all | cpu s | wall s |")
