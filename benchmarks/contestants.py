@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import rasterio
 import torch
+from rasterio.windows import Window
 
 from geounet.backends.torch import TorchStep
 from geounet.cog import BLOCK, probability_writer
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.backends import Step
-    from geounet.blend import Sums
     from geounet.cog import CogWriter
+    from geounet.stitch import Sums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,7 @@ class Bare:
         """Return the probability maps of one batch without nodata."""
         assert valid.all()
         with torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(pixels)).float()
+            x = torch.from_numpy(pixels.astype(np.float32, order="C"))
             logits = torch.nn.functional.conv2d(x, self._weight, self._bias)
             return {"probability": logits.sigmoid_().numpy()}
 
@@ -193,14 +194,18 @@ def geounet_vector(job: Job) -> dict[str, Any]:
     return _predicted(job, replace(job.options, probability=None))
 
 
+def geounet_default(job: Job) -> dict[str, Any]:
+    """Predict to a GeoPackage with nothing asked for, as a user's first command does."""
+    return _predicted(job, PredictOptions(model=job.model, overwrite=True))
+
+
 def _written(writer: CogWriter, cells: Iterator[Sums]) -> None:
     for cell, q in (sums.quantised() for sums in cells):
         writer.write(q, cell.core)
 
 
 def _predicted(job: Job, options: PredictOptions) -> dict[str, Any]:
-    with _walk(job) as walk:
-        _warm(walk.step, job)
+    _warm_all(job, options)
     with Clock() as clock:
         result = predict(job.raster, Path(job.folder) / "out.gpkg", options)
     return clock.figures | {"polygons": result.polygons, "seconds": result.seconds}
@@ -232,6 +237,18 @@ def _warm(step: Step, job: Job) -> None:
     step(np.zeros((1, 3, job.tile, job.tile), np.uint8), np.ones((1, job.tile, job.tile), bool))
 
 
+def _warm_all(job: Job, options: PredictOptions) -> None:
+    """Predict one tile of the raster to the same kinds of output: imports what is imported late."""
+    corner = Path(job.folder) / "corner.tif"
+    with rasterio.open(job.raster) as source:
+        window = Window(0, 0, job.tile, job.tile)
+        profile = source.profile | {"height": job.tile, "width": job.tile}
+        with rasterio.open(corner, "w", **profile) as target:
+            target.write(source.read(window=window))
+    probability = options.probability and corner.with_name("corner-probability.tif")
+    predict(corner, corner.with_suffix(".gpkg"), replace(options, probability=probability))
+
+
 CONTESTANTS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "read": read,
     "copy": copy,
@@ -239,14 +256,16 @@ CONTESTANTS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "geounet": geounet,
     "geounet-all": geounet_all,
     "geounet-vector": geounet_vector,
+    "geounet-default": geounet_default,
 }
 
 
 def main() -> None:
     """Run the contestant that is named first, with the job that comes second."""
     warnings.simplefilter("ignore", GeounetWarning)
-    name, job = sys.argv[1], json.loads(sys.argv[2])
-    print(json.dumps(CONTESTANTS[name](Job(**job))))
+    name, job = sys.argv[1], Job(**json.loads(sys.argv[2]))
+    torch.set_num_threads(job.threads or torch.get_num_threads())  # the bare step does not
+    print(json.dumps(CONTESTANTS[name](job)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import click
 
 PACKAGES = (
     "geounet", "torch", "torchvision", "segmentation-models-pytorch", "rasterio", "pyogrio",
-    "geopandas", "shapely", "pyproj", "numpy", "scikit-learn", "onnxruntime", "openvino", "nncf",
+    "geopandas", "shapely", "pyarrow", "pyproj", "numpy", "scikit-learn", "onnxruntime", "openvino",
+    "nncf",
 )  # fmt: skip
 
 

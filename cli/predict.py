@@ -18,8 +18,10 @@ from .progress import Bar
     "-o",
     "--out",
     required=True,
+    multiple=True,
     type=click.Path(path_type=Path),
-    help="GeoPackage to write; a folder for several inputs.",
+    help="File to write: .gpkg, .parquet, .fgb, .geojson or .shp, repeat it for several kinds; "
+    "a folder for several inputs.",
 )
 @click.option(
     "--probability",
@@ -31,6 +33,11 @@ from .progress import Bar
     "--rle", type=click.Path(path_type=Path),
     help="Also write run lengths: .json (COCO) or .csv (Kaggle).",
 )  # fmt: skip
+@click.option(
+    "--project",
+    type=click.Path(path_type=Path),
+    help="Also write a QGIS project with everything loaded and styled (.qgz).",
+)
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
@@ -50,13 +57,15 @@ from .progress import Bar
     help="Right-angled, simplified, or exact pixel edges.",
 )
 @click.option("--tolerance", type=float, help="How far an outline may move, m.  [four pixels]")
-@click.option("--crs", help="CRS of the output.  [the raster's]")
+@click.option("--crs", help="CRS of the output; GeoJSON has its own.  [the raster's]")
 @infers
 @click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
-def command(inputs: tuple[str, ...], out: Path, *, as_json: bool, quiet: bool, **rest: Any) -> None:
+def command(
+    inputs: tuple[str, ...], out: tuple[Path, ...], *, as_json: bool, quiet: bool, **rest: Any
+) -> None:
     """Predict building footprints.
 
     Example: geounet predict big.tif --out buildings.gpkg --probability p.tif
@@ -67,9 +76,9 @@ def command(inputs: tuple[str, ...], out: Path, *, as_json: bool, quiet: bool, *
 
     rasters = find_rasters(inputs)
     rest.pop("verbose")
-    options = predict_options(rest)
+    options = predict_options({**rest, "also": out[1:]})
     results = []
-    for raster, target, chosen in targets_of(rasters, out, options):
+    for raster, target, chosen in targets_of(rasters, out[0], options):
         with Bar(Path(raster).name, "tile", quiet=quiet) as bar:
             result = predict(raster, target, chosen, bar)
         results.append(result)

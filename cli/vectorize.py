@@ -14,7 +14,12 @@ from .progress import Bar
 @click.command("vectorize", short_help="Footprints from a mask or probability raster.")
 @click.argument("raster")
 @click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="GeoPackage to write."
+    "-o",
+    "--out",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="File to write: .gpkg, .parquet, .fgb, .geojson or .shp; repeat it for several kinds.",
 )
 @click.option(
     "--threshold",
@@ -33,13 +38,13 @@ from .progress import Bar
     help="Right-angled, simplified, or exact pixel edges.",
 )
 @click.option("--tolerance", type=float, help="How far an outline may move, m.  [four pixels]")
-@click.option("--crs", help="CRS of the output.  [the raster's]")
+@click.option("--crs", help="CRS of the output; GeoJSON has its own.  [the raster's]")
 @click.option("-f", "--overwrite", is_flag=True, help="Replace an output that exists.")
 @click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
-def command(raster: str, out: Path, *, as_json: bool, quiet: bool, **rest: Any) -> None:
+def command(raster: str, out: tuple[Path, ...], *, as_json: bool, quiet: bool, **rest: Any) -> None:
     """Trace the buildings of a mask or probability raster.
 
     Example: geounet vectorize probability.tif --out buildings.gpkg --threshold 0.5
@@ -48,10 +53,10 @@ def command(raster: str, out: Path, *, as_json: bool, quiet: bool, **rest: Any) 
 
     rest.pop("verbose")
     with Bar(Path(raster).name, "strip", quiet=quiet) as bar:
-        count = vectorize(raster, out, VectorizeOptions(**rest), bar)
+        count = vectorize(raster, out[0], VectorizeOptions(also=out[1:], **rest), bar)
     if as_json:
-        click.echo(json.dumps({"out": [str(out)], "polygons": count}))
+        click.echo(json.dumps({"out": [str(path) for path in out], "polygons": count}))
         return
-    click.echo(out)
+    click.echo("\n".join(map(str, out)))
     if not quiet:
         click.echo(f"geounet: {count:,} footprints", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,12 +14,16 @@ import numpy as np
 
 from geounet.cog import CogWriter, class_writer, probability_writer
 from geounet.errors import OptionError, OutputError
+from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
+from geounet.footprints.formats import check_formats, convert
 from geounet.footprints.outlines.neighbours import Outliner
 from geounet.footprints.outlines.workers import Workers
 from geounet.footprints.spool import Spool
+from geounet.footprints.stored import Stored
 from geounet.footprints.table import STATUSES, TableOptions, drawn, output_crs, write_gpkg
 from geounet.footprints.trace import Tracer
-from geounet.outputs import check_target, staged
+from geounet.outputs import check_target, parts, staged
+from geounet.project import shown
 from geounet.quantise import classify
 from geounet.rle.output import SUFFIXES as RLE_SUFFIXES
 from geounet.rle.output import RunFile
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from numpy.typing import NDArray
+    from rasterio.windows import Window
+
     from geounet.footprints.outlines.outline import OutlineOptions
     from geounet.footprints.rings import Footprints
     from geounet.footprints.table import Outlines
@@ -35,9 +42,9 @@ if TYPE_CHECKING:
     from geounet.raster import RasterInfo
     from geounet.walk import Segment, Tally
 
-VECTOR_SUFFIXES = (".gpkg",)
 RASTER_SUFFIXES = (".tif", ".tiff")
 REPORT_SUFFIXES = (".html",)
+PROJECT_SUFFIXES = (".qgz",)
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,21 @@ class Targets:
     """A page to look at."""
     rle: Path | None = None
     """Run lengths of the classes."""
+    project: Path | None = None
+    """A QGIS project of the others."""
+    also: tuple[Path, ...] = ()
+    """Further vector files with the same footprints, each of another kind."""
+
+    @property
+    def vectors(self) -> tuple[Path, ...]:
+        """The files of footprints."""
+        return (self.footprints, *self.also)
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All of them, the footprints first."""
-        optional = (self.probability, self.mask, self.report, self.rle)
-        return (self.footprints, *(path for path in optional if path is not None))
+        optional = (self.probability, self.mask, self.report, self.rle, self.project)
+        return (*self.vectors, *(path for path in optional if path is not None))
 
     @property
     def rasters(self) -> bool:
@@ -73,14 +89,24 @@ class Targets:
             OptionError: an unknown suffix, an output that is the input, or the same path twice.
             OutputError: an output exists, or its folder cannot be written to.
         """
-        rasters = (RASTER_SUFFIXES, RASTER_SUFFIXES)
-        suffixes = (VECTOR_SUFFIXES, *rasters, REPORT_SUFFIXES, RLE_SUFFIXES)
-        wanted = (self.footprints, self.probability, self.mask, self.report, self.rle)
-        for path, known in zip(wanted, suffixes, strict=True):
+        wanted = [
+            *((path, VECTOR_SUFFIXES) for path in self.vectors),
+            (self.probability, RASTER_SUFFIXES),
+            (self.mask, RASTER_SUFFIXES),
+            (self.report, REPORT_SUFFIXES),
+            (self.rle, RLE_SUFFIXES),
+            (self.project, PROJECT_SUFFIXES),
+        ]
+        for path, known in wanted:
             if path is not None:
                 check_target(path, inputs=[raster], overwrite=overwrite, suffixes=known)
         if len({path.absolute() for path in self.paths}) < len(self.paths):
             raise OptionError("two outputs have the same path; give each its own")
+        kinds = [path.suffix.lower() for path in self.vectors]
+        if len(set(kinds)) < len(kinds):
+            raise OptionError(f"two outputs are of one kind ({', '.join(kinds)}); leave one out")
+        if self.project is not None:
+            shown(self.vectors)
 
     def spare(self, files: Sequence[str]) -> None:
         """Refuse to replace a file that the run reads, as a source of a VRT is.
@@ -88,7 +114,8 @@ class Targets:
         Raises:
             OptionError: an output is one of them.
         """
-        for path in filter(Path.exists, self.paths):
+        files_of = [part for path in self.paths for part in (path, *parts(path))]
+        for path in filter(Path.exists, files_of):
             for file in filter(os.path.exists, files):
                 if path.samefile(file):
                     raise OptionError(f"{path}: is read by this run; choose another output")
@@ -119,7 +146,8 @@ class Assembly:
         Raises:
             OptionError: the CRS asked for is not known, or holds no map; an output is read.
         """
-        output_crs(info, table)
+        self.crs = output_crs(info, table)
+        check_formats(targets.vectors, self.crs, asked=table.crs is not None)
         targets.spare(info.files)
         self._info, self._plan, self.targets = info, plan, targets
         self._table, self._outlines, self._tally = table, outlines, tally
@@ -167,12 +195,18 @@ class Assembly:
         """Let the outputs appear, or leave nothing after an error."""
         return self._stack.__exit__(kind, error, trace)
 
+    @property
+    def package(self) -> Path:
+        """The GeoPackage with the footprints, whether it is asked for or others are made of it."""
+        asked = [path for path in self.targets.vectors if path.suffix.lower() == VECTOR_SUFFIXES[0]]
+        return self._staged[asked[0]] if asked else self._folder / "footprints.gpkg"
+
     def staged(self, path: Path) -> Path:
         """Return where a target is written until everything is whole."""
         return self._staged[path]
 
     def add(self, strip: Sequence[Segment]) -> None:
-        """Take the next strip: trace it, write its rows.
+        """Link the outlines of the next strip.
 
         Args:
             strip: cells of one row of tiles, left to right.
@@ -182,9 +216,15 @@ class Assembly:
             parts = [segment.coverage for segment in strip]
             self._coverage.append(self._coverage_tracer.add_strip(parts))
         self.valid_pixels += sum(segment.valid_pixels for segment in strip)
-        with self._tally.clock("write"):
-            for segment in strip:
-                self._write_rows(segment)
+
+    def written(self, segment: Segment) -> Segment:
+        """Write the rasters' part of a cell, in any order; return the cell without it."""
+        if self._runs is not None:
+            self._add_runs(self._runs, segment)
+        if segment.q is not None and segment.valid_pixels:  # what is never written is nodata
+            with self._tally.clock("write"):
+                self._write_rows(segment.q, segment.cell.core)
+        return replace(segment, q=None)
 
     def write(self, facts: dict[str, Any]) -> int:
         """Finish rasters and footprints; return the number of footprints.
@@ -199,12 +239,11 @@ class Assembly:
             self._writers.close()
             if self._runs is not None and self.targets.rle is not None:
                 self._runs.write(self._staged[self.targets.rle])
-            path = self._staged[self.targets.footprints]
             with Workers() as workers:
                 seen = partial(drawn, info=self._info, options=self._table)
                 outliner = Outliner(self._spool, seen, self._outlines, workers)
                 count = write_gpkg(
-                    path,
+                    self.package,
                     self._spool,
                     self._info,
                     self._table,
@@ -212,8 +251,20 @@ class Assembly:
                     outline=partial(self._outline, outliner),
                     coverage=self._coverage,
                 )
+            self._convert(facts)
         self._tally.seconds["write"] -= self._tally.seconds["regularize"]
         return count
+
+    def _convert(self, facts: dict[str, Any]) -> None:
+        """Copy the footprints from the GeoPackage to the other kinds of files."""
+        package = self.package
+        rows = [
+            Stored(package=package, layer=layer, crs=self.crs, facts=facts)
+            for layer in self._table.layers
+        ]
+        for path in self.targets.vectors:
+            if self._staged[path] != package:
+                convert(rows, self._staged[path])
 
     def _outline(self, outliner: Outliner, batch: Footprints) -> Outlines:
         with self._tally.clock("regularize"):
@@ -230,18 +281,19 @@ class Assembly:
             mask = enter(class_writer(path, self._info, len(self._table.classes)))
         return probability, mask
 
-    def _write_rows(self, segment: Segment) -> None:
-        if segment.q is None:
-            return
-        if self._runs is not None:
-            self._runs.add(classify(segment.q, self._plan.level), segment.cell.core)
-        if not segment.valid_pixels:
-            return  # what is never written reads as nodata
-        if self._probability is not None:
-            self._probability.write(segment.q, segment.cell.core)
-        if self._mask is not None:
+    def _add_runs(self, runs: RunFile, segment: Segment) -> None:
+        window = segment.cell.core
+        labels = np.zeros((int(window.height), int(window.width)), np.uint8)
+        if segment.q is not None and segment.valid_pixels:
             labels = classify(segment.q, self._plan.level)
-            self._mask.write(np.asarray(labels)[None], segment.cell.core)
+        runs.add(labels, window)
+
+    def _write_rows(self, q: NDArray[np.uint8], window: Window) -> None:
+        if self._probability is not None:
+            self._probability.write(q, window)
+        if self._mask is not None:
+            labels = classify(q, self._plan.level)
+            self._mask.write(np.asarray(labels)[None], window)
 
 
 def _state(out: Path) -> TemporaryDirectory[str]:

@@ -1,29 +1,19 @@
-"""Put overlapping maps together; what no later tile touches leaves as a finished cell."""
+"""How overlapping tiles share a pixel: weights along one axis of a tile."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geounet.errors import ModelError, OptionError
-from geounet.quantise import NODATA, quantise
+from geounet.errors import OptionError
 
-if TYPE_CHECKING:
-    from rasterio.windows import Window
-
-    from geounet.grid import Cell, Tile, TileGrid
-
-Weights = Callable[[int], NDArray[np.float32]]
 Profile = NDArray[np.float32]
-
-CACHED = 2**17
-"""Pixels that are weighted, or finished, at a time: they stay in a core's own cache."""
+Weights = Callable[[int], Profile]
 
 
 def hann(size: int) -> Profile:
@@ -66,205 +56,70 @@ def weights_of(blend: str) -> Weights | None:
     return BLENDS[blend]
 
 
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """One cell in the making: weighted sums over its pixels, in buffers that are used again."""
+@dataclass(frozen=True)
+class Piece:
+    """Neighbouring positions along one axis that one tile gives to one cell."""
 
-    cell: Cell
-    """Which cell."""
-    sums: NDArray[np.float32]
-    """`(classes, height, width)` weighted sums."""
-    valid: NDArray[np.bool_]
-    """`(height, width)`, True = data."""
-    totals: tuple[Profile, Profile] | None
-    """Sum of all weights along its rows and its columns; None where cores alone are kept."""
-    release: Callable[[], None]
-    """Gives the buffers back; nothing of this may be used afterwards."""
-
-    def quantised(self) -> tuple[Cell, NDArray[np.uint8]]:
-        """Return the cell and its q `(classes, height, width)`, 255 = nodata; may be called once.
-
-        Raises:
-            ModelError: a pixel with data got a value that is not finite.
-        """
-        q = np.empty(self.sums.shape, np.uint8)
-        for rows in self._finished():
-            quantise(self.sums[:, rows], out=q[:, rows])
-        if not self.valid.all():
-            q[:, ~self.valid] = NODATA
-        self.release()
-        return self.cell, q
-
-    def probability(self) -> tuple[Cell, NDArray[np.float32]]:
-        """Return the cell and its unquantised probability, 0 on nodata; may be called once.
-
-        Raises:
-            ModelError: a pixel with data got a value that is not finite.
-        """
-        for _ in self._finished():
-            pass
-        p = self.sums.copy()
-        self.release()
-        return self.cell, p
-
-    def _finished(self) -> Iterator[slice]:
-        """Turn sums into probability, some rows at a time, while they are in a core's cache."""
-        step = max(CACHED // self.valid.shape[1], 1)
-        for top in range(0, len(self.valid), step):
-            rows = slice(top, top + step)
-            self._finish(self.sums[:, rows], self.valid[rows], rows)
-            yield rows
-
-    def _finish(self, p: NDArray[np.float32], valid: NDArray[np.bool_], rows: slice) -> None:
-        if not valid.any():
-            p[:] = 0
-            return
-        if self.totals is not None:
-            p /= self.totals[0][rows, None]
-            p /= self.totals[1]
-        if not valid.all():
-            p[:, ~valid] = 0
-        if not np.isfinite(p.sum()):
-            top = int(self.cell.core.row_off)
-            raise ModelError(
-                f"the network gave a value that is not finite within rows {top} to "
-                f"{top + len(self.valid) - 1}; try --precision fp32, and look for values there "
-                "that are far out of range (an undeclared nodata)"
-            )
+    into: slice
+    """Where they lie in the cell."""
+    of: slice
+    """Where they lie in the tile."""
+    share: Profile | None
+    """What the tile counts there among all that touch the position; None: it is the only one."""
+    fresh: bool
+    """No tile before this one touches them."""
 
 
-class Blender:
-    """Sums of overlapping maps over one band of columns, finished from top to bottom.
+@dataclass(frozen=True)
+class Axis:
+    """The tiles along one axis of a grid, and what each gives to a span of pixels."""
 
-    Tiles come in row-major order; a pixel is the weighted mean of the tiles that touch it,
-    summed in that order, so it does not depend on where the run of cells began.
-    """
+    count: int
+    """Tiles."""
+    stride: int
+    """From one tile to the next."""
+    halo: int
+    """By how much a tile reaches over its stride, on either side."""
+    extent: int
+    """Pixels of the raster."""
+    weights: Weights
+    """Of one tile."""
+    first: int = 0
+    """The tile that comes first; those before it never come."""
+    _found: dict[tuple[int, int, int], list[Piece]] = field(default_factory=dict, repr=False)
 
-    def __init__(
-        self, grid: TileGrid, cells: list[Cell], classes: int, weights: Weights | None
-    ) -> None:
-        """Start above the first cell; buffers are made when a tile first reaches a cell.
+    def pieces(self, index: int, begin: int, end: int) -> list[Piece]:
+        """Return what a tile gives to the pixels `begin … end`, which lie inside the raster."""
+        key = index, begin, end
+        if key not in self._found:
+            self._found[key] = self._pieces(*key)
+        return self._found[key]
 
-        Args:
-            grid: where tiles lie.
-            cells: consecutive rows of one band, top to bottom; what lies outside is dropped.
-            classes: maps of a tile.
-            weights: profile along one axis, None to keep cores alone.
-        """
-        self._grid, self._waiting, self._classes = grid, deque(cells), classes
-        self._open: deque[Sums] = deque()
-        self._spare: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
-        self._profile = None if weights is None else weights(grid.tile)
-        self._reach = 0 if weights is None else grid.reach
-        if self._profile is not None:
-            self._totals = (
-                _totals(grid, grid.rows, grid.shape[0], self._profile),
-                _totals(grid, grid.cols, grid.shape[1], self._profile),
-            )
-            rows = max(CACHED // (4 * grid.tile), 1)
-            self._term = np.empty((classes, rows, grid.tile), np.float32)
+    def _pieces(self, index: int, begin: int, end: int) -> list[Piece]:
+        """Cut where the tile before ends and the one after begins."""
+        start = index * self.stride - self.halo
+        stop = start + self.stride + 2 * self.halo
+        inside = range(max(start, begin), min(stop, end))
+        cuts = {at for at in (stop - self.stride, start + self.stride) if at in inside}
+        ends = sorted({*cuts, inside.start, inside.stop}) if inside else []
+        found = []
+        for low, high in pairwise(ends):
+            into, of = slice(low - begin, high - begin), slice(low - start, high - start)
+            share = self._profile[of] / self._totals[low:high]
+            fresh = index == self.first or low >= stop - self.stride
+            found.append(Piece(into, of, None if (share == 1).all() else share, fresh))
+        return found
 
-    def add(self, tile: Tile, maps: NDArray[np.float32] | None, valid: NDArray[np.bool_]) -> None:
-        """Add one tile.
+    @cached_property
+    def _profile(self) -> Profile:
+        return self.weights(self.stride + 2 * self.halo)
 
-        Args:
-            tile: where it lies.
-            maps: `(classes, tile, tile)` over the tile's read window; None when it was skipped.
-            valid: `(tile, tile)`, True = data, over the read window.
-        """
-        while self._waiting and self._waiting[0].row <= tile.row + self._reach:
-            self._open.append(self._started(self._waiting.popleft()))
-        for one in self._open:
-            if one.cell.row == tile.row:
-                self._place(one.valid, one.cell, tile, valid)
-                if maps is not None and self._profile is None:
-                    self._place(one.sums, one.cell, tile, maps)
-            if maps is not None and self._profile is not None:
-                self._sum(one, tile, maps)
-
-    def finished(self, tile_row: int) -> Iterator[Sums]:
-        """Yield the cells that are done once a whole row of tiles was added, top to bottom."""
-        last = tile_row == self._grid.rows - 1
-        while self._open and (last or self._open[0].cell.row + self._reach <= tile_row):
-            yield self._open.popleft()
-
-    def _started(self, cell: Cell) -> Sums:
-        """Sums of nothing so far, in buffers that a finished cell gave back, or new ones."""
-        core = cell.core
-        if self._spare:
-            whole, valid = self._spare.pop()
-            whole[:], valid[:] = 0, False
-        else:
-            shape = self._grid.stride, int(core.width)
-            whole, valid = np.zeros((self._classes, *shape), np.float32), np.zeros(shape, np.bool_)
-        rows, cols = core.toslices()
-        totals = self._profile is not None and (self._totals[0][rows], self._totals[1][cols])
-        release = partial(self._spare.append, (whole, valid))
-        height = int(core.height)
-        return Sums(cell, whole[:, :height], valid[:height], totals or None, release)
-
-    def _place(self, target: NDArray[Any], cell: Cell, tile: Tile, maps: NDArray[Any]) -> None:
-        """Write what of a tile's core lies in a cell."""
-        found = _shared(cell.core, tile.core)
-        if found is not None:
-            (into, cols), core = found
-            rows, side = (_moved(part, self._grid.halo) for part in core)
-            target[..., into, cols] = maps[..., rows, side]
-
-    def _sum(self, one: Sums, tile: Tile, maps: NDArray[np.float32]) -> None:
-        """Add what of a tile's read window lies in a cell, weighted, a few rows at a time."""
-        found = _shared(one.cell.core, tile.read)
-        if found is None:
-            return
-        assert self._profile is not None
-        (into, cols), (inside, side) = found
-        across = self._profile[side]
-        for top in range(inside.start, inside.stop, self._term.shape[1]):
-            rows = slice(top, min(top + self._term.shape[1], inside.stop))
-            term = self._term[:, : rows.stop - rows.start, : len(across)]
-            np.multiply(maps[:, rows, side], across, out=term)
-            term *= self._profile[rows, None]
-            at = _moved(rows, into.start - inside.start)
-            one.sums[:, at, cols] += term
-
-
-Place = tuple[slice, slice]
-
-
-def _shared(one: Window, two: Window) -> tuple[Place, Place] | None:
-    """What two windows share, counted from the corner of each; None when that is nothing."""
-    spans = [
-        _overlap(int(a), int(size_a), int(b), int(b + size_b))
-        for a, size_a, b, size_b in (
-            (one.row_off, one.height, two.row_off, two.height),
-            (one.col_off, one.width, two.col_off, two.width),
-        )
-    ]
-    if spans[0] is None or spans[1] is None:
-        return None
-    first, second = (
-        (_moved(spans[0], -int(at.row_off)), _moved(spans[1], -int(at.col_off)))
-        for at in (one, two)
-    )
-    return first, second
-
-
-def _totals(grid: TileGrid, count: int, extent: int, profile: Profile) -> Profile:
-    """Sum of all tiles' weights at each pixel along one axis."""
-    totals = np.zeros(extent, np.float32)
-    for at in range(count):
-        start = at * grid.stride - grid.halo
-        span = _overlap(start, grid.tile, 0, extent)
-        if span:
-            totals[span] += profile[_moved(span, -start)]
-    return totals
-
-
-def _overlap(start: int, length: int, low: int, high: int) -> slice | None:
-    """The part of `start … start + length` within `low … high`, None when there is none."""
-    begin, end = max(start, low), min(start + length, high)
-    return slice(begin, end) if begin < end else None
-
-
-def _moved(span: slice, by: int) -> slice:
-    return slice(span.start + by, span.stop + by)
+    @cached_property
+    def _totals(self) -> Profile:
+        """Sum of all tiles' weights at each pixel."""
+        totals = np.zeros(self.extent, np.float32)
+        for at in range(self.count):
+            start = at * self.stride - self.halo
+            low, high = max(start, 0), min(start + len(self._profile), self.extent)
+            totals[low:high] += self._profile[low - start : high - start]
+        return totals

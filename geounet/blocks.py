@@ -38,6 +38,17 @@ def written_parts(handle: Any, bands: Sequence[int], window: Window) -> Iterator
                 yield Window(left, top, right - left, bottom - top)
 
 
+def any_written(handle: Any, bands: Sequence[int], window: Window) -> bool:  # noqa: ANN401
+    """Return whether some block of a window was written; of other formats than GeoTIFF, all are."""
+    high, wide = handle.block_shapes[bands[0] - 1]
+    rows, cols = (range(part.start, part.stop) for part in window.toslices())
+    return handle.driver != "GTiff" or any(
+        _written(handle, bands, row, col)
+        for row in _blocks(rows, high)
+        for col in _blocks(cols, wide)
+    )
+
+
 def _written(handle: Any, bands: Sequence[int], row: int, col: int) -> bool:  # noqa: ANN401
     name = f"BLOCK_OFFSET_{col}_{row}"
     return any(handle.get_tag_item(name, "TIFF", bidx=band) is not None for band in bands)

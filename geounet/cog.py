@@ -75,7 +75,6 @@ class CogWriter:
         """
         assert len(self.descriptions) in (0, self.count), self.descriptions
         assert self.colormap is None or self.count == 1
-        BLOCKS.hold((self.count + 1) * BLOCK * (self.info.width + BLOCK))  # rows end within blocks
         with writing(self.path), quiet():
             self._raw = rasterio.open(
                 self._raw_path,
@@ -111,6 +110,7 @@ class CogWriter:
         """
         assert rows.dtype == np.uint8, rows.dtype
         assert rows.shape == (self.count, window.height, window.width), (rows.shape, window)
+        BLOCKS.hold((self.count + 1) * BLOCK * (window.width + 2 * BLOCK))  # rows end within blocks
         with writing(self.path):
             self._raw.write(rows, window=window)
 

@@ -6,16 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geounet.assemble import VECTOR_SUFFIXES
 from geounet.errors import OptionError
+from geounet.footprints.formats import SUFFIXES
 from geounet.outputs import make_folder
-from geounet.predict import PredictOptions, targets
+from geounet.predict import SIDES, PredictOptions, targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SIDES = {"probability": ".tif", "mask": ".tif", "report": ".html", "rle": ".json"}
-"""Side outputs with their suffix in a folder."""
 
 
 def targets_of(
@@ -32,8 +29,10 @@ def targets_of(
     """
     if len(rasters) == 1 and not out.is_dir():
         return [(rasters[0], out, options)]
-    if out.suffix.lower() in VECTOR_SUFFIXES:
+    if out.suffix.lower() in SUFFIXES:
         raise OptionError(f"{len(rasters)} inputs need a folder, got {out}; name a folder")
+    if options.also:
+        raise OptionError(f"a folder takes one --out, got also {options.also[0]}; leave it out")
     stems = [Path(raster).stem for raster in rasters]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
@@ -41,10 +40,10 @@ def targets_of(
             f"several inputs are called {twice[0]}; predict them into folders of their own"
         )
     jobs = [
-        (raster, out / f"{stem}{VECTOR_SUFFIXES[0]}", _in_folders(options, stem))
+        (raster, out / f"{stem}{SUFFIXES[0]}", _in_folders(options, stem))
         for raster, stem in zip(rasters, stems, strict=True)
     ]
-    for folder in filter(None, (out, *(getattr(options, kind) for kind in SIDES))):
+    for folder in filter(None, (out, *(getattr(options, side) for side in SIDES))):
         make_folder(folder)
     for raster, target, chosen in jobs:
         targets(target, chosen).check(raster, overwrite=options.overwrite)
@@ -52,6 +51,13 @@ def targets_of(
 
 
 def _in_folders(options: PredictOptions, stem: str) -> PredictOptions:
-    folders = {kind: getattr(options, kind) for kind in SIDES}
-    paths = {kind: at / f"{stem}{SIDES[kind]}" for kind, at in folders.items() if at is not None}
+    kinds = {
+        "probability": ".tif",
+        "mask": ".tif",
+        "report": ".html",
+        "rle": ".json",
+        "project": ".qgz",
+    }
+    folders = {kind: getattr(options, kind) for kind in kinds}
+    paths = {kind: at / f"{stem}{kinds[kind]}" for kind, at in folders.items() if at is not None}
     return replace(options, **paths)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from geounet.footprints.corners import CellTrace
-from geounet.quantise import NODATA
-from geounet.walk import Segment
+from geounet.walk import Segment, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from geounet.grid import TileGrid
 
@@ -44,47 +38,32 @@ def strips(grid: TileGrid, segments: Iterable[Segment], folder: Path) -> Iterato
 
 
 class Journal:
-    """A folder with three `.npz` files a segment."""
+    """A folder with two `.npz` files for each segment that has data."""
 
     def __init__(self, folder: Path) -> None:
         """Use an existing folder."""
         self._folder = folder
+        self._valid_pixels: dict[tuple[int, int], tuple[int, int]] = {}
 
     def put(self, segment: Segment) -> None:
-        """Write a segment."""
-        cell = segment.cell
-        segment.trace.save(self._path(cell.row, cell.band, "trace"))
-        segment.coverage.save(self._path(cell.row, cell.band, "coverage"))
-        np.savez(self._path(cell.row, cell.band, "cells"), allow_pickle=False, **_packed(segment))
+        """Write a segment but for its q, or take note that its cell has no data."""
+        cell, trace = segment.cell, segment.trace
+        self._valid_pixels[cell.row, cell.band] = segment.valid_pixels, len(trace.row_sums)
+        if segment.valid_pixels:
+            trace.save(self._path(cell.row, cell.band, "trace"))
+            segment.coverage.save(self._path(cell.row, cell.band, "coverage"))
 
     def take(self, grid: TileGrid, row: int, band: int) -> Segment:
         """Return a segment and forget it."""
-        paths = [self._path(row, band, kind) for kind in ("trace", "coverage", "cells")]
-        trace, coverage = (CellTrace.load(path) for path in paths[:2])
-        with np.load(paths[2], allow_pickle=False) as stored:
-            q, valid_pixels = _unpacked(stored["q"], stored["shape"]), int(stored["valid_pixels"])
+        cell = grid.cell(row, band)
+        valid_pixels, classes = self._valid_pixels.pop((row, band))
+        if not valid_pixels:
+            return nothing(cell, classes)
+        paths = [self._path(row, band, kind) for kind in ("trace", "coverage")]
+        trace, coverage = (CellTrace.load(path) for path in paths)
         for path in paths:
             path.unlink()
-        return Segment(grid.cell(row, band), q, trace, coverage, valid_pixels)
+        return Segment(cell, None, trace, coverage, valid_pixels)
 
     def _path(self, row: int, band: int, kind: str) -> Path:
         return self._folder / f"{row:06d}-{band:04d}.{kind}.npz"
-
-
-def _packed(segment: Segment) -> dict[str, Any]:
-    """A segment's q, compressed as little as pays; nothing where nobody wants it or has data."""
-    q = np.zeros((0, 0, 0), np.uint8) if segment.q is None else segment.q
-    packed = zlib.compress(q.tobytes(), 1) if segment.valid_pixels else b""
-    return {
-        "q": np.frombuffer(packed, np.uint8),
-        "shape": q.shape,
-        "valid_pixels": segment.valid_pixels,
-    }
-
-
-def _unpacked(packed: NDArray[np.uint8], shape: NDArray[np.int64]) -> NDArray[np.uint8] | None:
-    if not shape.all():
-        return None
-    if not len(packed):
-        return np.full(shape, NODATA, np.uint8)
-    return np.frombuffer(zlib.decompress(packed.tobytes()), np.uint8).reshape(shape)

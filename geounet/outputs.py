@@ -57,8 +57,8 @@ def check_target(
         if target.is_dir():
             raise TargetError(f"{path}: is a folder, expected a file name; add one")
         _check_folder(target)
-        if target.exists():
-            _check_existing(target, inputs, overwrite=overwrite)
+        for part in filter(Path.exists, (target, *parts(target))):
+            _check_existing(part, inputs, overwrite=overwrite)
     except OSError as error:
         if isinstance(error, GeounetError):
             raise
@@ -122,6 +122,12 @@ def make_folder(folder: Path) -> None:
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
+def parts(path: Path) -> list[Path]:
+    """Return the further files that a file is made of, by its suffix; none for most."""
+    known = SHAPEFILE_PARTS if path.suffix.lower() == ".shp" else ()
+    return [path.with_suffix(suffix) for suffix in known]
+
+
 def _check_folder(target: Path) -> None:
     folder = target.parent
     if not folder.exists():
@@ -149,14 +155,19 @@ def _check_existing(target: Path, inputs: Iterable[str | Path], *, overwrite: bo
 
 
 def _commit(temporary: Path, target: Path) -> None:
-    """Rename the parts, the main file last; then nothing old may stand beside the new file."""
-    if target.suffix.lower() == ".shp":
-        for suffix in SHAPEFILE_PARTS:
-            part, final = temporary.with_suffix(suffix), target.with_suffix(suffix)
-            if part.exists():
-                sync(part)
-                part.replace(final)
+    """Rename the parts, the main file last; then nothing old may stand beside the new file.
+
+    An old main file goes before its parts do: it must never be read with those of another.
+    """
     sync(temporary)
+    for part in filter(Path.exists, parts(temporary)):
+        sync(part)
+    if parts(target):
+        target.unlink(missing_ok=True)
+    for part, final in zip(parts(temporary), parts(target), strict=True):
+        final.unlink(missing_ok=True)  # a shapefile without a CRS has no .prj
+        if part.exists():
+            part.replace(final)
     temporary.replace(target)
     for suffix in (*DATABASE_SIDES, *RASTER_SIDES):
         _beside(target, suffix).unlink(missing_ok=True)

@@ -24,10 +24,11 @@ from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
 from geounet.plan import Plan, PlanOptions, make_plan
+from geounet.project import Results, check_place, shown, write_project
 from geounet.raster import RasterInfo, Reader, open_raster
 from geounet.relay import relay
 from geounet.resample import Resampled
-from geounet.sources import identity
+from geounet.sources import find_source, identity
 from geounet.walk import Segment, Walk
 
 if TYPE_CHECKING:
@@ -36,11 +37,14 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from geounet.backends import Model, Step
-    from geounet.blend import Sums
     from geounet.footprints.outlines.outline import Kind
     from geounet.model import ModelCard
+    from geounet.stitch import Nothing, Sums
 
-WITHOUT_EFFECT = ("plan", "probability", "mask", "report", "rle", "overwrite", "allow_vrt")
+SIDES = ("probability", "mask", "report", "rle", "project")
+"""Options that name further outputs."""
+
+WITHOUT_EFFECT = ("plan", *SIDES, "also", "overwrite", "allow_vrt")
 """Options that do not change the footprints; the plan's are stored as they were settled."""
 
 Progress = Callable[[int, int], None]
@@ -79,6 +83,10 @@ class PredictOptions:
     """Also write a page to look at here."""
     rle: Path | None = None
     """Also write run lengths here, .json (COCO) or .csv (Kaggle)."""
+    project: Path | None = None
+    """Also write a QGIS project of all outputs and the raster here."""
+    also: tuple[Path, ...] = ()
+    """Also write the footprints to these files, each of another kind than `out`."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     precision: str = "auto"
@@ -151,7 +159,7 @@ def predict(
 
     Args:
         raster: file or URL of an image.
-        out: GeoPackage to write.
+        out: vector file to write, its kind chosen by its suffix.
         options: everything else.
         progress: called with tiles done and tiles in total.
 
@@ -166,6 +174,8 @@ def predict(
         walk = replace(ready, on_tile=_counter(plan, progress))
         table = _table(reader.info, step.card, options)
         outlines = _outlines(reader.info, options)
+        if goals.project is not None:
+            check_place(reader.info)
         facts = _facts(raster, step, options, plan)
         with Assembly(reader.info, plan, goals, table, outlines, tally) as assembly:
             carry_out(walk, assembly)
@@ -174,6 +184,8 @@ def predict(
             result = _result(walk, goals, step, polygons, assembly.valid_pixels)
             if goals.report is not None:
                 _write_report(assembly, reader, facts, result)
+            if goals.project is not None:
+                _write_project(assembly, reader.info, table, raster, options)
     _warn_of_memory(result, options)
     return result
 
@@ -264,12 +276,36 @@ def _write_report(
         assembly.staged(targets.report),
         preview=preview(reader),
         info=reader.info,
-        footprints=assembly.staged(targets.footprints),
+        footprints=assembly.package,
         layer=facts["model"]["layers"][0],
         facts=facts,
         summary=result.as_dict(),
         reader=reader,
     )
+
+
+def _write_project(
+    assembly: Assembly,
+    info: RasterInfo,
+    table: TableOptions,
+    raster: str | Path,
+    options: PredictOptions,
+) -> None:
+    targets = assembly.targets
+    assert targets.project is not None
+    results = Results(
+        raster=find_source(raster, allow_vrt=options.allow_vrt).name,
+        info=info,
+        bands=options.bands,
+        footprints=shown(targets.vectors),
+        crs=assembly.crs,
+        layers=table.layers,
+        classes=table.classes,
+        probability=targets.probability,
+        mask=targets.mask,
+    )
+    staged, home = assembly.staged(targets.project), targets.project.parent
+    write_project(staged, home, results.as_layers(), info)
 
 
 def peak_memory() -> int:
@@ -280,8 +316,9 @@ def peak_memory() -> int:
 
 def targets(out: Path, options: PredictOptions) -> Targets:
     """Return where the parts of a result go."""
-    sides = (options.probability, options.mask, options.report, options.rle)
-    return Targets(out, *(None if path is None else Path(path) for path in sides))
+    named = {side: getattr(options, side) for side in SIDES}
+    sides = {side: None if path is None else Path(path) for side, path in named.items()}
+    return Targets(out, **sides, also=tuple(map(Path, options.also)))
 
 
 def _device_memory(device: str) -> int | None:
@@ -302,12 +339,13 @@ def _step(model: Model, options: PredictOptions, info: RasterInfo) -> Step:
 def carry_out(walk: Walk, assembly: Assembly) -> None:
     """Infer in this thread, quantise and trace in a second, link and write in a third."""
 
-    def trace(cells: Iterator[Sums]) -> None:
+    def trace(cells: Iterator[Sums | Nothing]) -> None:
         segments = walk.traced(cells, keep_q=assembly.targets.rasters)
         relay(segments, write, name="geounet-write")
 
     def write(segments: Iterator[Segment]) -> None:
-        for strip in strips(walk.plan.grid, segments, assembly.folder):
+        written = (assembly.written(segment) for segment in segments)
+        for strip in strips(walk.plan.grid, written, assembly.folder):
             assembly.add(strip)
 
     relay(walk.everything(), trace, name="geounet-trace")

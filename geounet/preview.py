@@ -71,9 +71,16 @@ class Part:
 
     def read(self, window: Window, into: Patch | None = None) -> Patch:
         """Return pixels by their place in the window."""
-        col, row = self.window.col_off + window.col_off, self.window.row_off + window.row_off
-        patch = self.whole.read(Window(col, row, window.width, window.height), into)
+        patch = self.whole.read(self._in_whole(window), into)
         return Patch(patch.data, patch.valid, window)
+
+    def holds_data(self, window: Window) -> bool:
+        """Return what the whole knows of that place."""
+        return self.whole.holds_data(self._in_whole(window))
+
+    def _in_whole(self, window: Window) -> Window:
+        col, row = self.window.col_off + window.col_off, self.window.row_off + window.row_off
+        return Window(col, row, window.width, window.height)
 
     def close(self) -> None:
         """Leave the whole open."""

@@ -58,7 +58,7 @@ def classify(q: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
         `(height, width)` uint8: 0 background, c + 1 where class c is the largest (the first of
         equals) and reaches `level`, 255 where any class has no data.
     """
-    largest: NDArray[np.uint8] = q.max(axis=0)
+    largest: NDArray[np.uint8] = q[0] if len(q) == 1 else q.max(axis=0)
     if len(q) == 1:
         labels = (largest >= level).view(np.uint8)
     else:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 from rasterio.windows import Window
 
-from geounet.blocks import written_parts
+from geounet.blocks import any_written, written_parts
 from geounet.errors import RasterError
 from geounet.gdal import BLOCKS, open_source, reading
 from geounet.ground import pixel_steps
@@ -127,6 +127,10 @@ class Reader(Protocol):
         """
         ...
 
+    def holds_data(self, window: Window) -> bool:
+        """Return False when a window surely has no data, as is known without reading it."""
+        ...
+
     def close(self) -> None:
         """Let go of the file."""
         ...
@@ -178,6 +182,15 @@ class RasterReader:
             for part in parts:
                 self._fill(handle, _part(patch, part))
         return patch
+
+    def holds_data(self, window: Window) -> bool:
+        """Return False when none of a window's blocks was ever written.
+
+        Raises:
+            RasterError: the file is damaged or gone.
+        """
+        with reading(self._source, _words(window)):
+            return any_written(self._handle(), self._stored, window)
 
     def _fill(self, handle: Any, patch: Patch) -> None:  # noqa: ANN401 - rasterio has no types
         """Read the pixels of a window and which of them count."""

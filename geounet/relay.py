@@ -1,8 +1,7 @@
-"""Hand work from one thread to the next over a bounded lane; errors arrive as themselves."""
+"""Hand work from one thread to the next, one item at a time; errors arrive as themselves."""
 
 from __future__ import annotations
 
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Condition
@@ -20,18 +19,17 @@ class _GivenUpError(Exception):
 
 
 class _Lane(Generic[Item]):
-    """What waits between two threads."""
+    """Where one thread hands the other an item, when it asks: none waits in between."""
 
-    def __init__(self, room: int) -> None:
-        self._room = room
-        self._waiting: deque[Item] = deque()
+    def __init__(self) -> None:
+        self._waiting: list[Item] = []
         self._changed = Condition()
-        self._ended = self._failed = self._left = False
+        self._asked = self._ended = self._failed = self._left = False
 
     def give(self, item: Item) -> bool:
-        """Wait for room and add an item; return False when nobody takes it any more."""
+        """Hand over an item once one is asked for; return False when none is any more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._left or len(self._waiting) < self._room)
+            self._changed.wait_for(lambda: self._left or (self._asked and not self._waiting))
             self._waiting.append(item)
             self._changed.notify_all()
             return not self._left
@@ -52,13 +50,15 @@ class _Lane(Generic[Item]):
         """Yield the items in order."""
         while True:
             with self._changed:
+                self._asked = True
+                self._changed.notify_all()
                 self._changed.wait_for(lambda: self._ended or self._waiting)
                 if self._failed:
                     raise _GivenUpError
                 if not self._waiting:
                     return
-                item = self._waiting.popleft()
-                self._changed.notify_all()
+                item = self._waiting.pop()
+                self._asked = False
             yield item
             del item  # its arrays are large
 
@@ -68,20 +68,19 @@ def relay(
     finish: Callable[[Iterator[Item]], Outcome],
     *,
     name: str,
-    room: int = 1,
 ) -> Outcome:
     """Make items in this thread, and have `finish` use them up in another; return its outcome.
 
     Whatever either side raises, a keyboard interrupt included, ends the other side first and then
-    comes out of here. The thread has ended when this returns, and the generator is closed.
+    comes out of here. The thread has ended when this returns, and the generator is closed. An item
+    is made while the one before is used up, and waits until that is done: memory holds two.
 
     Args:
         items: pulled here, one after the other.
         finish: called once, in a thread of its own, with the items in order.
         name: of the thread.
-        room: how many items may wait between the two.
     """
-    lane = _Lane[Item](room)
+    lane = _Lane[Item]()
     with ThreadPoolExecutor(1, name) as thread, closing(items):
         done = thread.submit(finish, lane.take())
         done.add_done_callback(lane.leave)

@@ -192,6 +192,12 @@ class Resampled:
             self._fill(patch.data[:, *at], patch.valid[at], down, across)
         return patch
 
+    def holds_data(self, window: Window) -> bool:
+        """Return False when the source surely has no data where a window is made of."""
+        rows, cols = (range(part.start, part.stop) for part in window.toslices())
+        down, across = self._rows.span(rows), self._cols.span(cols)
+        return self._reader.holds_data(Window(across.start, down.start, len(across), len(down)))
+
     def close(self) -> None:
         """Close the reader below."""
         self._reader.close()

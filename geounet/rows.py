@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,8 @@ class _Rows:
     """`(bands, rows, columns)`, raw."""
     valid: NDArray[np.bool_]
     """`(rows, columns)`, True = data."""
+    empty: bool = False
+    """There is no data, and nothing was filled in."""
 
 
 class RowSource:
@@ -125,14 +127,19 @@ class RowSource:
         """Wait for the read in flight and end the thread."""
         self._thread.shutdown(cancel_futures=True)
 
-    def load(self, tile_row: int) -> None:
-        """Have the rows of one row of tiles in memory, and start reading those of the next."""
+    def load(self, tile_row: int) -> bool:
+        """Have the rows of one row of tiles in memory, and start reading those of the next.
+
+        Returns:
+            Whether the row may be asked for its tiles; if not, they surely have no data.
+        """
         if self._ahead is None or self._ahead[0] != tile_row:
             self._read(tile_row)
         assert self._ahead is not None
         self._have, self._ahead = self._ahead[1].result(), None
         if tile_row in self._following:
             self._read(self._following[tile_row])
+        return not self._have.empty
 
     def tile(self, tile: Tile) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return the pixels of a tile's read window; they last until the next row is loaded.
@@ -170,20 +177,27 @@ class RowSource:
     def _filled(self, rows: _Rows, before: _Rows | None) -> _Rows:
         """Fill some rows: what was read before is copied, the rest read, the edges mirrored."""
         span, start = rows.span, rows.span.inside.start
-        if before is not None and start in before.span.inside:
+        if not self._reader.holds_data(self._window(span.inside)):
+            return replace(rows, empty=True)
+        if before is not None and not before.empty and start in before.span.inside:
             known = range(start, min(before.span.inside.stop, span.inside.stop))
             for new, old in ((rows.data, before.data), (rows.valid, before.valid)):
                 new[..., span.slice(known), :] = old[..., before.span.slice(known), :]
             start = known.stop
         if start < span.inside.stop:
             self._read_into(rows, range(start, span.inside.stop))
-        for axis, (beyond, shown) in ((-2, span.outside), (-1, self._cols.outside)):
-            for pixels in (rows.data, rows.valid) if len(beyond) else ():
-                np.moveaxis(pixels, axis, 0)[beyond] = np.moveaxis(pixels, axis, 0)[shown]
+        for pixels in (rows.data, rows.valid):
+            beyond, shown = span.outside
+            pixels[..., beyond, :] = pixels[..., shown, :]
+            beyond, shown = self._cols.outside
+            pixels[..., beyond] = pixels[..., shown]
         return rows
 
     def _read_into(self, rows: _Rows, wanted: range) -> None:
-        inside = self._cols.inside
-        window = Window(inside.start, wanted.start, len(inside), len(wanted))
-        at, cols = rows.span.slice(wanted), self._cols.slice(inside)
+        window = self._window(wanted)
+        at, cols = rows.span.slice(wanted), self._cols.slice(self._cols.inside)
         self._reader.read(window, Patch(rows.data[:, at, cols], rows.valid[at, cols], window))
+
+    def _window(self, rows: range) -> Window:
+        cols = self._cols.inside
+        return Window(cols.start, rows.start, len(cols), len(rows))

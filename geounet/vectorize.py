@@ -51,6 +51,8 @@ class VectorizeOptions:
     """How far an outline may stray from its object's contour, m; None: four pixels."""
     crs: str | None = None
     """CRS of the output; None keeps the raster's."""
+    also: tuple[Path, ...] = ()
+    """Also write the footprints to these files, each of another kind than `out`."""
     overwrite: bool = False
     """Replace an output that exists."""
     allow_vrt: bool = False
@@ -72,7 +74,7 @@ def vectorize(
 
     Args:
         raster: file or URL with one band.
-        out: GeoPackage to write.
+        out: vector file to write, its kind chosen by its suffix.
         options: everything else.
         progress: called with strips done and strips in total.
 
@@ -96,7 +98,7 @@ def trace_reader(
     Args:
         reader: of one band.
         source: the file or URL that it reads.
-        out: GeoPackage to write.
+        out: vector file to write, its kind chosen by its suffix.
         options: everything else.
         progress: called with strips done and strips in total.
 
@@ -106,7 +108,7 @@ def trace_reader(
     if not 0 < options.threshold <= 1:
         raise OptionError(f"threshold must lie above 0 and up to 1, got {options.threshold}")
     tally = Tally()
-    targets, info = Targets(Path(out)), reader.info
+    targets, info = Targets(Path(out), also=tuple(map(Path, options.also))), reader.info
     targets.check(source, overwrite=options.overwrite)
     if info.count != 1:
         raise RasterError(f"{source}: has {info.count} bands, a mask or probability has one")
@@ -120,7 +122,7 @@ def trace_reader(
     facts = {
         "software": f"geounet {__version__}",
         "input": identity(source),
-        "options": asdict(options),
+        "options": {name: asked for name, asked in asdict(options).items() if name != "also"},
     }
     with Assembly(info, plan, targets, table, outlines, tally) as assembly:
         for strip in strips(plan.grid, _segments(reader, plan), assembly.folder):

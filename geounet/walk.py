@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geounet.blend import Blender, Sums, weights_of
+from geounet.blend import weights_of
 from geounet.footprints.corners import CellTrace, trace_cell
 from geounet.footprints.table import STATUSES, coverage_labels
 from geounet.infer import Batcher
 from geounet.quantise import NODATA, classify
 from geounet.rows import RowSource
+from geounet.stitch import Blender, Nothing, Sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -39,7 +41,8 @@ class Segment:
     cell: Cell
     """Which cell."""
     q: NDArray[np.uint8] | None
-    """Quantised probability `(classes, height, width)`, 255 = nodata; None when nobody wants it."""
+    """Quantised probability `(classes, height, width)`, 255 = nodata; None when nobody wants it,
+    or where there is no data."""
     trace: CellTrace
     """Corners of its outlines."""
     coverage: CellTrace
@@ -89,7 +92,7 @@ class Walk:
     on_tile: Callable[[], None] = lambda: None
     """Called after each tile of the plan."""
 
-    def summed(self, cells: Sequence[Cell]) -> Generator[Sums, None, None]:
+    def summed(self, cells: Sequence[Cell]) -> Generator[Sums | Nothing, None, None]:
         """Yield cells that no later tile touches; each is to be quantised once, by any thread.
 
         Args:
@@ -102,12 +105,18 @@ class Walk:
         with closing(RowSource(self.reader, grid, cols, rows)) as source:
             for row in rows:
                 with self.tally.clock("read"):
-                    source.load(row)
-                for tiles in _by_band(grid, row, cols):
-                    self._add(blender, batcher, source, tiles)
+                    has_data = source.load(row)
+                if has_data:
+                    for tiles in _by_band(grid, row, cols):
+                        self._add(blender, batcher, source, tiles)
+                else:
+                    blender.skip(row)
+                    self.tally.skipped += len(cols)
+                    for _ in cols:
+                        self.on_tile()
                 yield from blender.finished(row)
 
-    def everything(self) -> Generator[Sums, None, None]:
+    def everything(self) -> Generator[Sums | Nothing, None, None]:
         """Yield all cells, band by band, top to bottom."""
         grid = self.plan.grid
         for band in range(len(grid.bands)):
@@ -124,11 +133,17 @@ class Walk:
                 done = sums.quantised()
             yield done
 
-    def traced(self, cells: Iterable[Sums], *, keep_q: bool) -> Generator[Segment, None, None]:
+    def traced(
+        self, cells: Iterable[Sums | Nothing], *, keep_q: bool
+    ) -> Generator[Segment, None, None]:
         """Yield cells quantised, and with their outlines traced."""
         for sums in cells:
+            if isinstance(sums, Nothing):
+                yield nothing(sums.cell, self.plan.classes)
+                continue
             with self.tally.clock("blend"):
                 cell, q = sums.quantised()
+            del sums  # while the next is waited for, it would hold the buffers of its band
             with self.tally.clock("trace"):
                 trace = trace_cell(classify(q, self.plan.level), q, self.plan.classes)
                 coverage, valid_pixels = cover(q[0] != NODATA)
@@ -146,6 +161,18 @@ class Walk:
             self.tally.skipped += found.maps is None
             self.tally.tiles += found.maps is not None
             self.on_tile()
+
+
+def nothing(cell: Cell, classes: int) -> Segment:
+    """Return the segment of a cell without data."""
+    trace, coverage = _void(int(cell.core.height), int(cell.core.width), classes)
+    return Segment(cell, None, trace, coverage, 0)
+
+
+@lru_cache(maxsize=4)
+def _void(height: int, width: int, classes: int) -> tuple[CellTrace, CellTrace]:
+    q = np.full((classes, height, width), NODATA, np.uint8)
+    return trace_cell(q[0], q, classes), cover(q[0] != NODATA)[0]
 
 
 def cover(valid: NDArray[np.bool_]) -> tuple[CellTrace, int]:

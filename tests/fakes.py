@@ -45,6 +45,11 @@ class FakeReader:
         into.data[:], into.valid[:] = data, valid
         return Patch(into.data, into.valid, window)
 
+    def holds_data(self, window):
+        """Return whether the window has data."""
+        rows, cols = window.toslices()
+        return bool(self._valid[rows, cols].any())
+
     def close(self):
         """Remember that it was closed."""
         self.closed = True

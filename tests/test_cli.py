@@ -272,6 +272,29 @@ def test_vectorize_prints_its_file(tmp_path, make_raster, capsys):
     assert json.loads(capsys.readouterr().out) == {"out": [str(out)], "polygons": 1}
 
 
+def test_several_kinds_at_once(scene, model, tmp_path, capsys):
+    """`--out` may be repeated, for predict and vectorize; every path is printed, once."""
+    paths = [str(tmp_path / f"out{kind}") for kind in (".geojson", ".gpkg", ".fgb")]
+    outs = [word for path in paths for word in ("-o", path)]
+    sides = ["--probability", str(tmp_path / "p.tif"), "--project", str(tmp_path / "all.qgz")]
+    assert main(["predict", str(scene), *outs, *sides, "-m", str(model), "-q"]) == 0
+    assert said(capsys)[0].split() == [*paths, str(tmp_path / "p.tif"), str(tmp_path / "all.qgz")]
+    again = [word for path in paths for word in ("-o", path.replace("out.", "again."))]
+    assert main(["vectorize", str(tmp_path / "p.tif"), *again, "--json", "-q"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"out": again[1::2], "polygons": 2}
+    for path in again[1::2]:
+        assert len(geopandas.read_file(path, layer="buildings" if "gpkg" in path else None)) == 2
+
+
+def test_a_shapefile_is_one_line_of_warning(scene, model, tmp_path, capsys):
+    """Its limits are told, the exit code is 0."""
+    assert main(["predict", str(scene), "-o", str(tmp_path / "o.shp"), "-m", str(model)]) == 0
+    warned = [line for line in said(capsys)[1] if line.startswith("geounet: warning: ")]
+    assert len(warned) == 1
+    assert "a shapefile cuts names of columns" in warned[0]
+
+
 def test_models_and_recipes_are_listed_and_shown(model, capsys):
     """A card in words, and as JSON."""
     assert main(["models", "list"]) == 0

@@ -20,6 +20,7 @@ from geounet.networks.registry import build
 from geounet.plan import Plan
 from geounet.quantise import quantise
 from geounet.rows import RowSource, mirrored
+from geounet.stitch import Blender
 from geounet.walk import Walk
 
 
@@ -68,6 +69,40 @@ def test_a_cell_does_not_depend_on_where_the_run_began(data, drawn, blend):
     for cell in grid.cells():
         ((_, q),) = walk.blended([cell])
         assert (q == whole[(slice(None), *cell.core.toslices())]).all()
+
+
+@given(st.data(), grids(largest=40), st.sampled_from(sorted(BLENDS)), st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_a_pixel_is_the_weighted_mean_of_the_tiles_that_touch_it(data, drawn, blend, classes):
+    """Stitched float32 cells agree with sums over whole rasters in float64."""
+    shape, numbers = drawn
+    grid = TileGrid.cover(shape, **numbers)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
+    maps = [rng.random((classes, grid.tile, grid.tile), np.float32) for _ in grid]
+    band = data.draw(st.integers(0, len(grid.bands) - 1))
+    cells = [grid.cell(row, band) for row in range(grid.rows)]
+    weights = weights_of(blend)
+    blender = Blender(grid, cells, classes, weights)
+    whole, total = (np.zeros((classes, *(n + 2 * grid.tile for n in shape))) for _ in range(2))
+    profile = np.zeros(grid.tile) if weights is None else weights(grid.tile).astype(float)
+    profile[grid.halo : grid.tile - grid.halo] += weights is None
+    reach = 0 if weights is None else grid.reach
+    found = []
+    for tile, values in zip(grid, maps, strict=True):
+        top, left = (int(at) + grid.tile for at in (tile.read.row_off, tile.read.col_off))
+        place = slice(None), slice(top, top + grid.tile), slice(left, left + grid.tile)
+        whole[place] += values * np.outer(profile, profile)
+        total[place] += np.outer(profile, profile)
+        own = grid.bands[band]
+        if own.start - reach <= tile.col < own.stop + reach:
+            blender.add(tile, values, np.ones((grid.tile, grid.tile), bool))
+        if tile.col == grid.cols - 1:
+            found += [sums.probability() for sums in blender.finished(tile.row)]
+    inner = [slice(grid.tile, grid.tile + n) for n in shape]
+    expected = whole[:, *inner] / total[:, *inner]
+    assert [cell for cell, _ in found] == cells
+    for cell, p in found:
+        np.testing.assert_allclose(p, expected[:, *cell.core.toslices()], atol=2e-6)
 
 
 class Smear(PaintModel):

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 PINS: dict[str, tuple[str, ...]] = {
-    "torchgeo": ("torchgeo==0.8.1",),
+    "torchgeo": ("torchgeo==0.8.1", "requests"),
     "monai": ("monai==1.6.1",),
     "toolbelt": ("pytorch-toolbelt==0.8.0",),
     "omnicloudmask": ("omnicloudmask==1.8.1",),

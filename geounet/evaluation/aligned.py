@@ -70,6 +70,10 @@ class Aligned:
             self._fill(part, int(window.col_off) + left)
         return patch
 
+    def holds_data(self, _window: Window) -> bool:
+        """Return True: what is nearest is only known when it is read."""
+        return True
+
     def close(self) -> None:
         """Close the raster."""
         self._reader.close()

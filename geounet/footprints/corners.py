@@ -8,7 +8,8 @@ labels and are found by the tracer.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import IO, TYPE_CHECKING
+from itertools import pairwise
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +25,9 @@ NW, NE, SW, SE = 1, 2, 4, 8
 
 SADDLES = (NW | SE, NE | SW)
 """Codes where two foreground pixels touch only at the point."""
+
+CACHED = 2**17
+"""Pixels that are compared at a time: they stay in a core's own cache."""
 
 IS_CORNER = np.array(
     [code.bit_count() % 2 == 1 or code in SADDLES for code in range(16)], dtype=np.bool_
@@ -135,14 +139,11 @@ def _candidates(
     labels: NDArray[np.uint8],
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
     """Return row, column and the four labels of the points where an edge of any class turns."""
-    if (labels == labels[0, 0]).all():  # most of the world
-        none = np.zeros(0, np.int32)
-        return none, none, np.zeros((4, 0), np.uint8)
-    upright = labels[:, :-1] != labels[:, 1:]
-    level = labels[:-1] != labels[1:]
-    turns = upright[:-1] | upright[1:]
-    turns &= level[:, :-1] | level[:, 1:]
-    rows, cols = np.divmod(np.flatnonzero(turns), max(labels.shape[1] - 1, 1))
+    step = max(CACHED // labels.shape[1], 1)
+    tops = range(0, max(len(labels) - 1, 1), step)
+    parts = [_turns(labels[top : top + step + 1], top) for top in tops]
+    points = np.concatenate(parts, axis=1)
+    rows, cols = points - 1
     around = np.stack(
         [
             labels[rows, cols],
@@ -151,23 +152,46 @@ def _candidates(
             labels[rows + 1, cols + 1],
         ]
     )
-    return (rows + 1).astype(np.int32), (cols + 1).astype(np.int32), around
+    return *points.astype(np.int32), around
+
+
+def _turns(labels: NDArray[np.uint8], top: int) -> NDArray[np.int64]:
+    """Return `(2, points)` row, counted from `top` above, and column of points inside."""
+    if (labels == labels[0, 0]).all():  # most of the world
+        return np.zeros((2, 0), np.int64)
+    upright = labels[:, :-1] != labels[:, 1:]
+    level = labels[:-1] != labels[1:]
+    turns = upright[:-1] | upright[1:]
+    turns &= level[:, :-1] | level[:, 1:]
+    rows, cols = np.divmod(np.flatnonzero(turns), max(labels.shape[1] - 1, 1))
+    return np.stack([rows + top + 1, cols + 1])
 
 
 def _sums(
     band: NDArray[np.uint8], rows: NDArray[np.int32], cols: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the integral image at the points, and the sums of the rows and of the columns."""
-    down, across = band.sum(axis=1, dtype=np.int64), band.sum(axis=0, dtype=np.int64)
-    if len(rows) == 0:
-        return np.zeros(0, np.int64), down, across
-    fits = NODATA * band.size < 2**32
-    table = np.empty(band.shape, np.uint32 if fits else np.int64)
-    for row, line in enumerate(band):  # row by row stays in the cache
-        np.cumsum(line, dtype=table.dtype, out=table[row])
-        if row:
-            table[row] += table[row - 1]
-    return table[rows - 1, cols - 1].astype(np.int64), down, across
+    integral = np.empty(len(rows), np.int64)
+    dtype = np.uint32 if NODATA * band.size < 2**32 else np.int64
+    across: NDArray[Any] = np.zeros(band.shape[1], dtype)
+    starts = np.flatnonzero(np.diff(rows, prepend=-1)).tolist()
+    above = 0
+    for start, end in pairwise([*starts, len(rows)]):  # the points of one row
+        below = int(rows[start])
+        across += _down(band[above:below])
+        runs = np.add.reduceat(across, [0, *cols[start:end].tolist()])
+        np.cumsum(runs[:-1], out=integral[start:end])
+        above = below
+    across += _down(band[above:])
+    return integral, np.add.reduce(band, axis=1, dtype=np.int64), across.astype(np.int64)
+
+
+def _down(band: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return the sum of each column."""
+    down: NDArray[Any] = band[0]
+    if len(band) > 1:
+        down = np.add.reduce(band, axis=0, dtype=np.uint32)
+    return down
 
 
 def _rim(labels: NDArray[np.uint8]) -> NDArray[np.int32]:

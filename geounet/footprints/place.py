@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyproj import CRS
 
+EARTH_RADIUS = 6_378_137.0
+"""Metres; near enough for what is torn."""
+
 
 def place(polygons: NDArray[np.object_], transform: Affine) -> NDArray[np.object_]:
     """Return polygons in pixels (x = col, y = row) in world coordinates.
@@ -39,8 +42,10 @@ def reproject(
 ) -> NDArray[np.object_]:
     """Return polygons in another CRS, vertex by vertex; the same where that is None.
 
+    In degrees, a polygon that crosses the antimeridian goes on beyond 180.
+
     Raises:
-        OptionError: when the other CRS cannot hold them.
+        OptionError: when the other CRS cannot hold them, or would tear one.
     """
     if crs is None or out_crs is None or crs == out_crs:
         return polygons
@@ -50,9 +55,34 @@ def reproject(
         return np.stack(across.transform(xy[:, 0], xy[:, 1], errcheck=True), axis=1)
 
     try:
-        return np.asarray(shapely.transform(polygons, move))
+        moved = np.asarray(shapely.transform(polygons, move))
     except ProjError as error:
         raise OptionError(
             f"footprints cannot be moved from {crs.name} to {out_crs.name} ({error}); "
             "choose a CRS made for this place"
         ) from error
+    torn = (_width(moved) > around(out_crs) / 2) & (_width(polygons) < around(crs) / 4)
+    if not torn.any():
+        return moved
+    if not out_crs.is_geographic:
+        raise OptionError(
+            f"footprints would be torn apart in {out_crs.name}, which ends at the antimeridian; "
+            "choose a CRS made for this place"
+        )
+
+    def unwrap(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where([True, False] & (xy < 0), xy + around(out_crs), xy)
+
+    moved[torn] = shapely.transform(moved[torn], unwrap)
+    return moved
+
+
+def around(crs: CRS) -> float:
+    """Return how far x runs around the Earth, in units of a CRS."""
+    unit = crs.axis_info[0].unit_conversion_factor  # to radians, or metres
+    return (1.0 if crs.is_geographic else EARTH_RADIUS) * 2 * np.pi / unit
+
+
+def _width(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
+    west, _, east, _ = shapely.bounds(polygons).T
+    return np.asarray(east - west)

@@ -15,6 +15,9 @@ BLUES = ("#deebf7", "#b3d0e8", "#7fb2d8", "#4a8cc0", "#20639f", "#08326b")
 STEPS = (0.6, 0.7, 0.8, 0.9, 0.95)
 """Confidence at which the next blue starts."""
 
+QGIS = "3.22.0"
+"""Oldest version that is written for."""
+
 OUTLINE = "#10233f"
 VERMILION = "#d55e00"
 GREY = "#8c8c8c"
@@ -39,7 +42,17 @@ class Rule:
 
 
 def buildings_style() -> str:
-    """Return the QML of the footprints: blue by confidence, those to review outlined."""
+    """Return the QML of the footprints."""
+    return qml(buildings_rules())
+
+
+def coverage_style() -> str:
+    """Return the QML of the coverage."""
+    return qml(coverage_rules())
+
+
+def buildings_rules() -> list[Rule]:
+    """Return how footprints are drawn: blue by confidence, those to review outlined."""
     ends = [*STEPS, None]
     rules = [
         Rule(
@@ -56,40 +69,44 @@ def buildings_style() -> str:
     review = Rule(
         label="to review", filter='"review" = 1', fill=None, outline=VERMILION, width_mm=0.4
     )
-    return qml([*rules, unknown, review])
+    return [*rules, unknown, review]
 
 
-def coverage_style() -> str:
-    """Return the QML of the coverage: predicted as an outline, what is missing filled."""
+def coverage_rules() -> list[Rule]:
+    """Return how the coverage is drawn: predicted as an outline, what is missing filled."""
     looks = {"predicted": (None, GREY), "nodata": (GREY, GREY), "failed": (VERMILION, VERMILION)}
-    return qml(
-        [
-            Rule(
-                label=status,
-                filter=f"\"status\" = '{status}'",
-                fill=fill,
-                outline=outline,
-                opacity=0.4,
-            )
-            for status, (fill, outline) in looks.items()
-        ]
-    )
+    return [
+        Rule(
+            label=status,
+            filter=f"\"status\" = '{status}'",
+            fill=fill,
+            outline=outline,
+            opacity=0.4,
+        )
+        for status, (fill, outline) in looks.items()
+    ]
 
 
 def qml(rules: list[Rule]) -> str:
     """Return a QML document (Symbology only) that draws polygons by rules."""
-    root = ET.Element("qgis", version="3.22.0", styleCategories="Symbology")
+    root = ET.Element("qgis", version=QGIS, styleCategories="Symbology")
+    root.append(renderer(rules))
+    ET.SubElement(root, "layerGeometryType").text = "2"
+    ET.indent(root)
+    return "<!DOCTYPE qgis>\n" + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def renderer(rules: list[Rule]) -> ET.Element:
+    """Return what draws polygons by rules."""
     attributes = {"type": "RuleRenderer", "forceraster": "0", "symbollevels": "0"}
-    renderer = ET.SubElement(root, "renderer-v2", attributes)
+    renderer = ET.Element("renderer-v2", attributes)
     tree = ET.SubElement(renderer, "rules", key="{geounet}")
     symbols = ET.SubElement(renderer, "symbols")
     for number, rule in enumerate(rules):
         key = {"key": f"{{geounet-{number}}}", "symbol": str(number)}
         ET.SubElement(tree, "rule", key, label=rule.label, filter=rule.filter)
         symbols.append(_symbol(rule, str(number)))
-    ET.SubElement(root, "layerGeometryType").text = "2"
-    ET.indent(root)
-    return "<!DOCTYPE qgis>\n" + ET.tostring(root, encoding="unicode") + "\n"
+    return renderer
 
 
 def _symbol(rule: Rule, name: str) -> ET.Element:

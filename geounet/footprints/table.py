@@ -195,6 +195,8 @@ def output_crs(info: RasterInfo, options: TableOptions) -> CRS | None:
             f"CRS {options.crs} is no map's (a {found.type_name}, expected a geographic or "
             "projected one); try one like EPSG:4326"
         )
+    whole = place(np.array([shapely.box(0, 0, info.width, info.height)]), info.transform)
+    reproject(whole, info.crs, found)
     return found
 
 

@@ -56,6 +56,10 @@ class RunReader:
         patch.data[0], patch.valid[:] = self.labels(window), True
         return patch
 
+    def holds_data(self, window: Window) -> bool:
+        """Return True: where there are no runs there is background."""
+        return bool(window.width and window.height)
+
     def labels(self, window: Window) -> NDArray[np.uint8]:
         """Return the classes of a window, `(height, width)`."""
         rows, cols = window.toslices()
