@@ -69,6 +69,8 @@ class Contours:
 
     def kept(self, rings: NDArray[np.bool_]) -> Contours:
         """Return some of the rings."""
+        if rings.all():
+            return self
         points, offsets = gather(self.offsets, np.flatnonzero(rings))
         return Contours(points=self.points[points], offsets=offsets, owners=self.owners[rings])
 
@@ -173,9 +175,10 @@ def _crossing(smooth: NDArray[np.float32], owner: Ints, start: Ints, step: Ints)
     out_row, out_col = step[:, 1], -step[:, 0]
     row = start[:, 0] + (np.minimum(step[:, 0], 0) - np.maximum(out_row, 0))
     col = start[:, 1] + (np.minimum(step[:, 1], 0) - np.maximum(out_col, 0))
+    _, height, width = smooth.shape
+    spot, out = (owner * height + row) * width + col, out_row * width + out_col
     deep, inside, outside, far = (
-        smooth[owner, row + at * out_row, col + at * out_col].astype(np.float64)
-        for at in (-1, 0, 1, 2)
+        smooth.ravel()[spot + at * out].astype(np.float64) for at in (-1, 0, 1, 2)
     )
     shift = np.full(len(owner), np.nan)
     for near, beyond, place in ((deep, inside, -1.5), (outside, far, 0.5), (inside, outside, -0.5)):

@@ -45,7 +45,7 @@ YARD = 6
 HUGE = 1 << 22
 """Pixels of the bounds from which an object keeps its pixel edges."""
 
-BLOCK, BLOCK_VERTICES = 4096, 400_000
+BLOCK, BLOCK_VERTICES = 1024, 100_000
 """Most objects and vertices that are outlined at once; the result does not depend on it."""
 
 
