@@ -177,9 +177,7 @@ def _taken(offer: Offer, error: Floats, found: Objects) -> Ints:
     while len(left):
         of = offer.of[left]
         leads = np.append(np.ones(1, np.bool_), of[1:] != of[:-1])
-        near = in_reach(
-            offer.polygons[left[leads]], found.lines[of[leads]], found.reach[of[leads]]
-        )
+        near = in_reach(offer.polygons[left[leads]], found.lines[of[leads]], found.reach[of[leads]])
         taken.append(left[leads][near])
         left = left[~leads & np.isin(of, of[leads][~near])]
     return np.concatenate(taken)
@@ -268,4 +266,4 @@ def in_reach(outlines: Polygons, lines: Polygons, reach: Floats) -> NDArray[np.b
     spots = shapely.points(np.concatenate([points[1:][inner], middles]))
     of = np.tile(owner[ring[1:][inner]], 2)
     away = of[~shapely.dwithin(lines[of], spots, reach[of])]
-    return np.bincount(away, minlength=len(outlines)) == 0
+    return np.asarray(np.bincount(away, minlength=len(outlines)) == 0)

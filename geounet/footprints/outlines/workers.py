@@ -85,7 +85,8 @@ class Workers:
 
     def _start(self, count: int) -> None:
         """Start what lacks of so many workers."""
-        for self._started in range(self._started + 1, max(self._started, count) + 1):
+        while self._started < count:
+            self._started += 1
             worker = subprocess.Popen(  # noqa: S603  ourselves
                 [sys.executable, "-c", COMMAND],
                 stdin=subprocess.PIPE,
