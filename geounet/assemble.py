@@ -16,6 +16,8 @@ from geounet.cog import CogWriter, class_writer, probability_writer
 from geounet.errors import OptionError, OutputError
 from geounet.footprints.outlines.neighbours import Outliner
 from geounet.footprints.outlines.workers import Workers
+from geounet.footprints.parts.part import Parter
+from geounet.footprints.parts.store import Store
 from geounet.footprints.spool import Spool
 from geounet.footprints.table import STATUSES, TableOptions, drawn, output_crs, write_gpkg
 from geounet.footprints.trace import Tracer
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from geounet.footprints.outlined import Outlined
     from geounet.footprints.outlines.outline import OutlineOptions
     from geounet.footprints.rings import Footprints
-    from geounet.footprints.table import Outlines
     from geounet.plan import Plan
     from geounet.raster import RasterInfo
     from geounet.walk import Segment, Tally
@@ -124,6 +126,11 @@ class Assembly:
         self.valid_pixels = 0
 
     @property
+    def wants_q(self) -> bool:
+        """Whether segments are to bring their q."""
+        return self.targets.rasters or self._outlines.split
+
+    @property
     def folder(self) -> Path:
         """A folder for what waits, beside the output; gone in the end."""
         return self._folder
@@ -138,6 +145,7 @@ class Assembly:
             self._folder = folders[self.targets.footprints.parent.resolve()]
             self._spool = stack.enter_context(Spool(self._folder / "footprints"))
             self._coverage = stack.enter_context(Spool(self._folder / "coverage"))
+            self._store = self._second_look(stack)
             # the footprints are staged first, so that they appear last
             self._staged = {
                 path: stack.enter_context(staged(path, folder=folders[path.parent.resolve()]))
@@ -191,7 +199,7 @@ class Assembly:
             path = self._staged[self.targets.footprints]
             with Workers() as workers:
                 seen = partial(drawn, info=self._info, options=self._table)
-                outliner = Outliner(self._spool, seen, self._outlines, workers)
+                outliner = Outliner(self._spool, seen, self._outlines, workers, self._parter())
                 count = write_gpkg(
                     path,
                     self._spool,
@@ -204,9 +212,27 @@ class Assembly:
         self._tally.seconds["write"] -= self._tally.seconds["regularize"]
         return count
 
-    def _outline(self, outliner: Outliner, batch: Footprints) -> Outlines:
+    def _outline(self, outliner: Outliner, batch: Footprints) -> Outlined:
         with self._tally.clock("regularize"):
             return outliner(batch)
+
+    def _second_look(self, stack: ExitStack) -> Store | None:
+        """Return where q waits until blobs are parted, if they are."""
+        if not self._outlines.split:
+            return None
+        path = self._folder / "q.bin"
+        return stack.enter_context(Store(path, self._plan.classes, self._info.shape))
+
+    def _parter(self) -> Parter | None:
+        if self._store is None:
+            return None
+        return Parter(
+            store=self._store,
+            transform=self._info.transform,
+            crs=self._info.crs,
+            least_m2=self._table.min_area_m2,
+            least_pixels=self._table.min_pixels,
+        )
 
     def _rasters(self) -> tuple[CogWriter | None, CogWriter | None]:
         targets, enter = self.targets, self._writers.enter_context
@@ -222,6 +248,8 @@ class Assembly:
     def _write_rows(self, segment: Segment) -> None:
         if segment.q is None or not segment.valid_pixels:
             return  # what is never written reads as nodata
+        if self._store is not None:
+            self._store.write(segment.q, segment.cell.core)
         if self._probability is not None:
             self._probability.write(segment.q, segment.cell.core)
         if self._mask is not None:

@@ -48,6 +48,8 @@ class VectorizeOptions:
     """Right-angled, simplified, or exact pixel edges."""
     tolerance: float | None = None
     """How far an outline may stray from its object's contour, m; None: four pixels."""
+    split: bool = False
+    """Part blobs that are several buildings."""
     crs: str | None = None
     """CRS of the output; None keeps the raster's."""
     overwrite: bool = False
@@ -115,6 +117,7 @@ def trace_reader(
         tolerance_m=options.tolerance,
         transform=info.transform,
         crs=info.crs,
+        split=options.split,
     )
     facts = {
         "software": f"geounet {__version__}",
@@ -139,7 +142,8 @@ def _segments(reader: Reader, plan: Plan) -> Iterator[Segment]:
         patch = reader.read(cell.core)
         labels, q = _labels(patch, reader.info, plan.level)
         trace = trace_cell(labels, q, 1)
-        yield Segment(cell, None, trace, *cover(patch.valid))
+        sure = np.where(labels == NODATA, labels, labels * STEPS)[None] if q is None else q
+        yield Segment(cell, sure, trace, *cover(patch.valid))
 
 
 def _labels(

@@ -16,6 +16,7 @@ from strategies import masks
 
 from geounet.errors import OptionError
 from geounet.footprints.corners import trace_cell
+from geounet.footprints.outlined import Outlined
 from geounet.footprints.outlines.contour import contours
 from geounet.footprints.outlines.ground import ground_at
 from geounet.footprints.outlines.neighbours import Outliner
@@ -59,8 +60,8 @@ def outlined(batch, folder, options=PLAIN, size=None, levels=None):
         spool.append(batch)
         outliner = Outliner(spool, lambda each: each, options, levels or Workers(1))
         made = [outliner(part) for part in spool.chunks(size=size or 50_000)]
-    outlines, regular = (np.concatenate(each) for each in zip(*made, strict=True))
-    return outlines, regular
+    whole = Outlined.chained(made)
+    return whole.polygons, whole.regularized
 
 
 def one(shape, folder, options=PLAIN):
@@ -340,7 +341,7 @@ def test_small_things_have_outlines(tmp_path):
     assert regular.all()
     with Spool(tmp_path / "none") as spool:
         outliner = Outliner(spool, lambda each: each, PLAIN, Workers(1))
-        assert len(outliner(nothing())[0]) == 0
+        assert len(outliner(nothing())) == 0
 
 
 def test_the_contour_of_a_straight_wall_is_straight():
