@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     Polygons = NDArray[np.object_]
 
 
-def cut(labels: Ints, outline: shapely.Polygon, to_plane: Floats) -> tuple[Polygons, Ints]:
+def cut(
+    labels: Ints, outline: shapely.Polygon, to_plane: Floats, least: float
+) -> tuple[Polygons, Ints]:
     """Return the outlines of a blob's buildings, and which of them each part has gone into.
 
     The outlines have the walls between them in common, point by point, and are the blob's
-    together. A part that no wall sets apart goes into its neighbour.
+    together. A part that no wall sets apart, or not enough of it, goes into its neighbour.
 
     Args:
         labels: `(height, width)` part of each pixel, counted from 1; 0 = none.
         outline: of the blob, in the window: x = col, y = row.
         to_plane: `(2, 2)` to the plane where angles are true.
+        least: pixels of the smallest building.
 
     Returns:
         `(buildings,)` polygons; `(parts + 1,)` building of each part, -1 for none.
@@ -37,7 +40,7 @@ def cut(labels: Ints, outline: shapely.Polygon, to_plane: Floats) -> tuple[Polyg
     votes = _votes(faces, labels)
     part = votes[:, 1:].argmax(axis=1) + 1
     part[votes[:, 1:].sum(axis=1) == 0] = 0
-    part = _whole(faces, part)
+    part = _whole(faces, part, least)
     kept = np.unique(part)
     made = np.array([shapely.union_all(faces[part == each]) for each in kept], object)
     every = np.arange(votes.shape[1])
@@ -65,16 +68,20 @@ def _votes(faces: Polygons, labels: Ints) -> Ints:
     return np.asarray(counts.reshape(-1, width)[1:])
 
 
-def _whole(faces: Polygons, part: Ints) -> Ints:
-    """Return the part of each face so that every part is in one piece.
+def _whole(faces: Polygons, part: Ints, least: float) -> Ints:
+    """Return the part of each face so that every part is in one piece, and large enough.
 
     Of a part in several pieces the largest stays; the others, and faces without a part, go where
     their boundary is shared most.
     """
-    if part.all() and len(np.unique(part)) == len(part):
+    area = shapely.area(faces)
+    if part.all() and len(np.unique(part)) == len(part) and area.min() >= least:
         return part
     beside = _shared(faces)
-    part = np.where(_largest(beside * (part[:, None] == part), part, shapely.area(faces)), part, 0)
+    stays = _largest(beside * (part[:, None] == part), part, area, least)
+    if not stays.any():
+        return np.ones_like(part)
+    part = np.where(stays, part, 0)
     while not part.all():
         theirs = beside * (part > 0)
         next_ = np.flatnonzero((part == 0) & theirs.any(axis=1))
@@ -98,12 +105,12 @@ def _shared(faces: Polygons) -> Floats:
     return beside + beside.T
 
 
-def _largest(linked: Floats, part: Ints, area: Floats) -> NDArray[np.bool_]:
-    """Return which faces are of the largest piece of their part; faces without a part are not."""
+def _largest(linked: Floats, part: Ints, area: Floats, least: float) -> NDArray[np.bool_]:
+    """Return which faces are of the largest piece of their part, where that is large enough."""
     count, piece = connected_components(linked > 0, directed=False)
     size = np.bincount(piece, area, count)[piece]
     order = np.lexsort((piece, -size, part))
     first = order[np.append(np.ones(1, np.bool_), part[order][1:] != part[order][:-1])]
     best = np.zeros(count, np.bool_)
     best[piece[first]] = True
-    return np.asarray(best[piece] & (part > 0))
+    return np.asarray(best[piece] & (part > 0) & (size >= least))

@@ -103,7 +103,7 @@ class Parter:
             polygons, into = _traced(labels), np.arange(-1, labels.max())
         else:
             outline = shapely.transform(whole.polygons[0], lambda xy: xy - left_top)
-            polygons, into = cut(labels, outline, to_plane)
+            polygons, into = cut(labels, outline, to_plane, least)
         if len(polygons) == 1:
             return whole
         part = into[labels[mask]]
