@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
+from geounet.footprints.outlines.mend import mended
 from geounet.footprints.outlines.polygons import assembled, circles
 from geounet.footprints.outlines.runs import directions, kinds, runs_of, simplified
 from geounet.footprints.outlines.square import lined_up, sharp, squared
@@ -166,7 +167,20 @@ def best(found: Objects) -> Polygons:
         taken = _taken(offer, np.where(error < least[offer.of], error, np.inf), found)
         at = offer.of[taken]
         chosen[at], least[at], price[at] = offer.polygons[taken], error[taken], offer.price[taken]
+    none = np.flatnonzero(np.isinf(least))
+    if len(none):
+        offer = _mended(offer.take(np.isin(offer.of, none)), found)
+        taken = _taken(offer, _error(offer, found), found)
+        chosen[offer.of[taken]] = offer.polygons[taken]
     return chosen
+
+
+def _mended(offer: Offer, found: Objects) -> Offer:
+    """Return outlines that stray, with the corners cut off at which they do."""
+    whole = shapely.is_valid(offer.polygons)
+    offer = offer.take(whole)
+    made, cut = mended(offer.polygons, found.lines[offer.of], found.reach[offer.of])
+    return replace(offer, polygons=made, price=offer.price + CORNER * cut)
 
 
 def _taken(offer: Offer, error: Floats, found: Objects) -> Ints:
