@@ -54,7 +54,8 @@ def _last_near(start: Floats, end: Floats, lines: Polygons, reach: Floats) -> Fl
     share = np.arange(PLACES) / PLACES
     spots = start[:, None] + share[:, None] * (end - start)[:, None]
     each = np.repeat(np.arange(len(start)), PLACES)
-    places = np.asarray(shapely.points(spots.reshape(-1, 2)), object)
-    near = shapely.dwithin(lines[each], places, reach[each])
+    places = shapely.points(spots.reshape(-1, 2))
+    far = reach[each]  # an array, which the stubs do not know of
+    near = shapely.dwithin(lines[each], places, far)  # type: ignore[call-overload]
     last = np.where(near.reshape(-1, PLACES), np.arange(PLACES), 0).max(axis=1, initial=0)
     return np.asarray(spots[np.arange(len(start)), last])
