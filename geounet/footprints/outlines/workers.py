@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     Polygons = NDArray[np.object_]
     Levels = Callable[[Footprints, OutlineOptions], list[Polygons]]
 
-WORTHWHILE = 3
-"""Blocks from which starting workers pays: each costs as much as outlining one."""
+WORTHWHILE = 5
+"""Blocks from which starting workers pays: one costs as much as outlining one to three."""
 
 COMMAND = "from geounet.footprints.outlines.workers import serve; serve()"
 
