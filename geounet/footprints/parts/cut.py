@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Polygons = NDArray[np.object_]
 
+GRID = 1 / 256
+"""Pixels that corners are rounded to: none comes so near to a wall that a map's rounding tells."""
+
 
 def cut(
     labels: Ints, outline: shapely.Polygon, to_plane: Floats, least: float
@@ -25,7 +28,8 @@ def cut(
     """Return the outlines of a blob's buildings, and which of them each part has gone into.
 
     The outlines have the walls between them in common, point by point, and are the blob's
-    together. A part that no wall sets apart, or not enough of it, goes into its neighbour.
+    together but for rounding. A part that no wall sets apart, or not enough of it, goes into its
+    neighbour.
 
     Args:
         labels: `(height, width)` part of each pixel, counted from 1; 0 = none.
@@ -53,7 +57,7 @@ def cut(
 
 def _faces(outline: shapely.Polygon, lines: Polygons) -> Polygons:
     """Return the pieces that lines part a polygon into."""
-    noded = shapely.union_all([*lines, outline.boundary])
+    noded = shapely.union_all([*lines, outline.boundary], grid_size=GRID)
     pieces = shapely.get_parts(shapely.polygonize([noded]))
     shapely.prepare(outline)
     return np.asarray(pieces[shapely.contains(outline, shapely.point_on_surface(pieces))], object)
