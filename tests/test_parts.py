@@ -19,6 +19,7 @@ from geounet.footprints.outlines.neighbours import Outliner
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.outlines.workers import Workers
 from geounet.footprints.parts.basins import basins
+from geounet.footprints.parts.cut import _whole
 from geounet.footprints.parts.part import Parter
 from geounet.footprints.parts.store import Store
 from geounet.footprints.place import place
@@ -207,3 +208,12 @@ def test_the_store_gives_back_windows(tmp_path_factory, seed, row, col):
         for plane in (0, 1):
             expected = framed[plane, row + 3 : row + 10, col + 3 : col + 12]
             assert (store.read(plane, row, col, (7, 9)) == expected).all()
+
+
+def test_a_face_that_touches_none_ends_the_cut():
+    """Where rounding closed a neck and left a face alone, the blob stays whole."""
+    faces = np.array(
+        [shapely.box(0, 0, 9, 9), shapely.box(9, 0, 18, 9), shapely.box(18, 9, 20, 11)]
+    )
+    assert _whole(faces, np.array([1, 2, 0]), 4).tolist() == [1, 1, 1]
+    assert _whole(faces[:2], np.array([1, 0]), 4).tolist() == [1, 1]

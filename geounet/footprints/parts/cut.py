@@ -89,6 +89,8 @@ def _whole(faces: Polygons, part: Ints, least: float) -> Ints:
     while not part.all():
         theirs = beside * (part > 0)
         next_ = np.flatnonzero((part == 0) & theirs.any(axis=1))
+        if not len(next_):  # rounding closed a neck: the blob stays whole
+            return np.ones_like(part)
         part[next_] = part[theirs[next_].argmax(axis=1)]
     return part
 
