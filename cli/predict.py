@@ -57,6 +57,7 @@ from .progress import Bar
     help="Right-angled, simplified, or exact pixel edges.",
 )
 @click.option("--tolerance", type=float, help="How far an outline may move, m.  [four pixels]")
+@click.option("--split", is_flag=True, help="Part blobs that are several buildings.")
 @click.option("--crs", help="CRS of the output; GeoJSON has its own.  [the raster's]")
 @infers
 @click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")

@@ -38,6 +38,7 @@ from .progress import Bar
     help="Right-angled, simplified, or exact pixel edges.",
 )
 @click.option("--tolerance", type=float, help="How far an outline may move, m.  [four pixels]")
+@click.option("--split", is_flag=True, help="Part blobs that are several buildings.")
 @click.option("--crs", help="CRS of the output; GeoJSON has its own.  [the raster's]")
 @click.option("-f", "--overwrite", is_flag=True, help="Replace an output that exists.")
 @click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")

@@ -18,6 +18,8 @@ from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
 from geounet.footprints.formats import check_formats, convert
 from geounet.footprints.outlines.neighbours import Outliner
 from geounet.footprints.outlines.workers import Workers
+from geounet.footprints.parts.part import Parter
+from geounet.footprints.parts.store import Store
 from geounet.footprints.spool import Spool
 from geounet.footprints.stored import Stored
 from geounet.footprints.table import STATUSES, TableOptions, drawn, output_crs, write_gpkg
@@ -35,9 +37,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.windows import Window
 
+    from geounet.footprints.outlined import Outlined
     from geounet.footprints.outlines.outline import OutlineOptions
     from geounet.footprints.rings import Footprints
-    from geounet.footprints.table import Outlines
     from geounet.plan import Plan
     from geounet.raster import RasterInfo
     from geounet.walk import Segment, Tally
@@ -157,6 +159,11 @@ class Assembly:
         self.valid_pixels = 0
 
     @property
+    def wants_q(self) -> bool:
+        """Whether segments are to bring their q."""
+        return self.targets.rasters or self._outlines.split
+
+    @property
     def folder(self) -> Path:
         """A folder for what waits, beside the output; gone in the end."""
         return self._folder
@@ -171,6 +178,7 @@ class Assembly:
             self._folder = folders[self.targets.footprints.parent.resolve()]
             self._spool = stack.enter_context(Spool(self._folder / "footprints"))
             self._coverage = stack.enter_context(Spool(self._folder / "coverage"))
+            self._store = self._second_look(stack)
             # the footprints are staged first, so that they appear last
             self._staged = {
                 path: stack.enter_context(staged(path, folder=folders[path.parent.resolve()]))
@@ -218,7 +226,11 @@ class Assembly:
         self.valid_pixels += sum(segment.valid_pixels for segment in strip)
 
     def written(self, segment: Segment) -> Segment:
-        """Write the rasters' part of a cell, in any order; return the cell without it."""
+        """Keep what others than the outlines need of a cell; return it without that.
+
+        Args:
+            segment: the next cell of its band from the top; bands may come in any order.
+        """
         if self._runs is not None:
             self._add_runs(self._runs, segment)
         if segment.q is not None and segment.valid_pixels:  # what is never written is nodata
@@ -241,7 +253,7 @@ class Assembly:
                 self._runs.write(self._staged[self.targets.rle])
             with Workers() as workers:
                 seen = partial(drawn, info=self._info, options=self._table)
-                outliner = Outliner(self._spool, seen, self._outlines, workers)
+                outliner = Outliner(self._spool, seen, self._outlines, workers, self._parter())
                 count = write_gpkg(
                     self.package,
                     self._spool,
@@ -266,9 +278,27 @@ class Assembly:
             if self._staged[path] != package:
                 convert(rows, self._staged[path])
 
-    def _outline(self, outliner: Outliner, batch: Footprints) -> Outlines:
+    def _outline(self, outliner: Outliner, batch: Footprints) -> Outlined:
         with self._tally.clock("regularize"):
             return outliner(batch)
+
+    def _second_look(self, stack: ExitStack) -> Store | None:
+        """Return where q waits until blobs are parted, if they are."""
+        if not self._outlines.split:
+            return None
+        path = self._folder / "q.bin"
+        return stack.enter_context(Store(path, self._plan.classes, self._info.shape))
+
+    def _parter(self) -> Parter | None:
+        if self._store is None:
+            return None
+        return Parter(
+            store=self._store,
+            transform=self._info.transform,
+            crs=self._info.crs,
+            least_m2=self._table.min_area_m2,
+            least_pixels=self._table.min_pixels,
+        )
 
     def _rasters(self) -> tuple[CogWriter | None, CogWriter | None]:
         targets, enter = self.targets, self._writers.enter_context
@@ -289,6 +319,8 @@ class Assembly:
         runs.add(labels, window)
 
     def _write_rows(self, q: NDArray[np.uint8], window: Window) -> None:
+        if self._store is not None:
+            self._store.write(q, window)
         if self._probability is not None:
             self._probability.write(q, window)
         if self._mask is not None:

@@ -73,6 +73,8 @@ class PredictOptions:
     """Right-angled, simplified, or exact pixel edges."""
     tolerance: float | None = None
     """How far an outline may stray from its object's contour, m; None: four pixels."""
+    split: bool = False
+    """Part blobs that are several buildings."""
     crs: str | None = None
     """CRS of the output; None keeps the raster's."""
     probability: Path | None = None
@@ -340,7 +342,7 @@ def carry_out(walk: Walk, assembly: Assembly) -> None:
     """Infer in this thread, quantise and trace in a second, link and write in a third."""
 
     def trace(cells: Iterator[Sums | Nothing]) -> None:
-        segments = walk.traced(cells, keep_q=assembly.targets.rasters)
+        segments = walk.traced(cells, keep_q=assembly.wants_q)
         relay(segments, write, name="geounet-write")
 
     def write(segments: Iterator[Segment]) -> None:
@@ -383,6 +385,7 @@ def _outlines(info: RasterInfo, options: PredictOptions) -> OutlineOptions:
         tolerance_m=options.tolerance,
         transform=info.transform,
         crs=info.crs,
+        split=options.split,
     )
 
 

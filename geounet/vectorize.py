@@ -18,7 +18,7 @@ from geounet.grid import TileGrid
 from geounet.journal import strips
 from geounet.maps import probability
 from geounet.plan import Plan
-from geounet.quantise import NODATA, classify, level
+from geounet.quantise import NODATA, STEPS, classify, level
 from geounet.raster import open_raster
 from geounet.sources import identity
 from geounet.walk import Segment, Tally, cover
@@ -49,6 +49,8 @@ class VectorizeOptions:
     """Right-angled, simplified, or exact pixel edges."""
     tolerance: float | None = None
     """How far an outline may stray from its object's contour, m; None: four pixels."""
+    split: bool = False
+    """Part blobs that are several buildings."""
     crs: str | None = None
     """CRS of the output; None keeps the raster's."""
     also: tuple[Path, ...] = ()
@@ -118,6 +120,7 @@ def trace_reader(
         tolerance_m=options.tolerance,
         transform=info.transform,
         crs=info.crs,
+        split=options.split,
     )
     facts = {
         "software": f"geounet {__version__}",
@@ -125,7 +128,8 @@ def trace_reader(
         "options": {name: asked for name, asked in asdict(options).items() if name != "also"},
     }
     with Assembly(info, plan, targets, table, outlines, tally) as assembly:
-        for strip in strips(plan.grid, _segments(reader, plan), assembly.folder):
+        segments = _segments(reader, plan, keep_q=assembly.wants_q)
+        for strip in strips(plan.grid, map(assembly.written, segments), assembly.folder):
             assembly.add(strip)
             progress(strip[0].cell.row + 1, plan.grid.rows)
         return assembly.write(facts)
@@ -137,12 +141,14 @@ def _plan(info: RasterInfo, options: VectorizeOptions) -> Plan:
     return Plan(grid=grid, blend="crop", level=level(options.threshold), classes=1, batch_size=1)
 
 
-def _segments(reader: Reader, plan: Plan) -> Iterator[Segment]:
+def _segments(reader: Reader, plan: Plan, *, keep_q: bool) -> Iterator[Segment]:
     for cell in plan.grid.cells():
         patch = reader.read(cell.core)
         labels, q = _labels(patch, reader.info, plan.level)
         trace = trace_cell(labels, q, 1)
-        yield Segment(cell, None, trace, *cover(patch.valid))
+        if q is None and keep_q:
+            q = np.where(labels == NODATA, labels, labels * STEPS)[None]
+        yield Segment(cell, q if keep_q else None, trace, *cover(patch.valid))
 
 
 def _labels(

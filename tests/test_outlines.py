@@ -16,8 +16,10 @@ from strategies import masks
 
 from geounet.errors import OptionError
 from geounet.footprints.corners import trace_cell
+from geounet.footprints.outlined import Outlined
 from geounet.footprints.outlines.contour import contours
 from geounet.footprints.outlines.ground import ground_at
+from geounet.footprints.outlines.mend import mended
 from geounet.footprints.outlines.neighbours import Outliner
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.outlines.workers import Workers
@@ -59,8 +61,8 @@ def outlined(batch, folder, options=PLAIN, size=None, levels=None):
         spool.append(batch)
         outliner = Outliner(spool, lambda each: each, options, levels or Workers(1))
         made = [outliner(part) for part in spool.chunks(size=size or 50_000)]
-    outlines, regular = (np.concatenate(each) for each in zip(*made, strict=True))
-    return outlines, regular
+    whole = Outlined.chained(made)
+    return whole.polygons, whole.regularized
 
 
 def one(shape, folder, options=PLAIN):
@@ -340,7 +342,7 @@ def test_small_things_have_outlines(tmp_path):
     assert regular.all()
     with Spool(tmp_path / "none") as spool:
         outliner = Outliner(spool, lambda each: each, PLAIN, Workers(1))
-        assert len(outliner(nothing())[0]) == 0
+        assert len(outliner(nothing())) == 0
 
 
 def test_the_contour_of_a_straight_wall_is_straight():
@@ -351,3 +353,35 @@ def test_the_contour_of_a_straight_wall_is_straight():
     left = found[(found[:, 0] < 2) & (found[:, 1] > 5) & (found[:, 1] < 15)]
     assert len(left) == 10
     assert np.abs(left[:, 0]).max() < 1e-3
+
+
+def test_a_single_stray_corner_is_cut_off(tmp_path):
+    """Where only a corner would stray, it is cut off and the rest stays right-angled."""
+    square = shapely.box(0, 0, 10, 10)
+    lines = shapely.linestrings([[(0, 0), (10, 0), (10, 6), (6, 10), (0, 10), (0, 0)]])
+    shapely.prepare(lines)
+    (found,), cut = mended(np.array([square]), lines, np.array([2.0]))
+    assert cut.tolist() == [1]
+    assert corners(found) == 5
+    away = shapely.distance(shapely.points(shapely.get_coordinates(found)), lines[0])
+    assert away.max() <= 2
+    assert found.area > 99
+    (same,), cut = mended(np.array([square]), lines, np.array([3.0]))
+    assert cut.tolist() == [0]
+    assert shapely.equals(same, square)
+
+
+@given(masks((14, 14)), st.sampled_from([0.5, 1.0, 2.0]))
+@settings(max_examples=40, deadline=None)
+def test_no_regular_outline_strays(tmp_path_factory, mask, tolerance):
+    """Whatever was mended, no corner of a regular outline lies farther off than it may."""
+    batch = traced(np.kron(mask, np.ones((6, 6))).astype(np.uint8))
+    if not len(batch):
+        return
+    options = replace(METRES, tolerance_m=tolerance * 0.3)
+    outlines, regular = outlined(batch, tmp_path_factory.mktemp("o"), options)
+    edges = shapely.boundary(batch.polygons())
+    for outline in outlines[regular]:
+        spots = shapely.points(shapely.get_coordinates(outline))
+        nearest = shapely.distance(spots[:, None], edges).min(axis=1)
+        assert nearest.max() < tolerance + 1.1  # a contour lies within a pixel of the edges

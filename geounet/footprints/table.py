@@ -13,6 +13,7 @@ from pyproj.exceptions import CRSError
 from geounet.errors import OptionError
 from geounet.footprints.geopackage import Layer, write_layers
 from geounet.footprints.measure import measure
+from geounet.footprints.outlined import Outlined
 from geounet.footprints.place import place, reproject
 from geounet.footprints.rings import Footprints, nothing
 from geounet.footprints.style import buildings_style, coverage_style
@@ -27,9 +28,8 @@ if TYPE_CHECKING:
     from geounet.footprints.spool import Spool
     from geounet.raster import RasterInfo
 
-    Outlines = tuple[NDArray[np.object_], NDArray[np.bool_]]
-    Outline = Callable[[Footprints], Outlines]
-    """A batch → its polygons in pixels (x = col, y = row), and which of them are regular."""
+    Outline = Callable[[Footprints], Outlined]
+    """A batch → the outlines that become rows."""
 
 UNSURE = 0.6
 """Mean probability below which a footprint is to be reviewed."""
@@ -116,9 +116,9 @@ def write_gpkg(  # noqa: PLR0913  the last two are extras of the same sentence
     return sum(counts[name] for name in options.layers)
 
 
-def pixel_outline(batch: Footprints) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+def pixel_outline(batch: Footprints) -> Outlined:
     """Return the exact pixel edges as outlines, none of them regular."""
-    return batch.polygons(), np.zeros(len(batch), np.bool_)
+    return Outlined.of(batch, batch.polygons(), np.zeros(len(batch), np.bool_))
 
 
 def tables(
@@ -135,7 +135,7 @@ def tables(
     out_crs = output_crs(info, options)
     following = 0
     for batch in batches:
-        table = _table(drawn(batch, info, options), info, options, outline)
+        table = _table(outline(drawn(batch, info, options)), info, options)
         table["id"] = np.arange(following, following + len(table), dtype=np.int64)
         following += len(table)
         yield _moved(table, info, out_crs)
@@ -216,29 +216,26 @@ def _moved(table: gpd.GeoDataFrame, info: RasterInfo, out_crs: CRS | None) -> gp
     return table.set_geometry(gpd.GeoSeries(moved, index=table.index, crs=out_crs))
 
 
-def _table(
-    batch: Footprints, info: RasterInfo, options: TableOptions, outline: Outline
-) -> gpd.GeoDataFrame:
+def _table(made: Outlined, info: RasterInfo, options: TableOptions) -> gpd.GeoDataFrame:
     import geopandas as gpd  # noqa: PLC0415 - not before the network has begun
 
-    pixels, regularized = outline(batch)
-    polygons = place(pixels, info.transform)
+    polygons = place(made.polygons, info.transform)
     area, perimeter = measure(polygons, info.crs)
-    confidence = batch.confidence
+    confidence = made.confidence
     flat = shapely.area(polygons), shapely.length(shapely.get_exterior_ring(polygons))
     surface, length = flat if info.crs is None else (area, perimeter)
     odd = 4 * np.pi * surface < ODD * length**2
     rings = 1 + shapely.get_num_interior_rings(polygons)
     columns = {
-        "id": np.zeros(len(batch), np.int64),
-        "class": np.array(options.classes, object)[batch.class_index],
+        "id": np.zeros(len(made), np.int64),
+        "class": np.array(options.classes, object)[made.class_index],
         "confidence": confidence,
         "area_m2": area,
         "perimeter_m": perimeter,
         "vertices": (shapely.get_num_coordinates(polygons) - rings).astype(np.int32),
-        "regularized": regularized,
-        "touches_edge": batch.touches_edge,
-        "review": ((confidence < UNSURE) | batch.touches_edge | odd).astype(np.int32),
-        "source": np.full(len(batch), options.source, object),
+        "regularized": made.regularized,
+        "touches_edge": made.touches_edge,
+        "review": ((confidence < UNSURE) | made.touches_edge | odd).astype(np.int32),
+        "source": np.full(len(made), options.source, object),
     }
     return gpd.GeoDataFrame(columns, geometry=polygons)

@@ -46,6 +46,7 @@ def kept_apart(batch: Footprints, levels: list[Polygons]) -> Ints:
     for at in range(len(levels) - 1, -1, -1):
         made = levels[at]
         clear = shapely.is_valid(made) & ~joined  # None is not
+        shapely.prepare(made)
         tree = shapely.STRtree(made)
         for others, of in ((lines, owner), *((each, itself) for each in levels[at + 1 :])):
             clear[_met(tree, others, of)[1]] = False
@@ -69,7 +70,7 @@ def _met(tree: shapely.STRtree, others: Polygons, of: Ints) -> tuple[Ints, Ints]
     other, here = tree.query(shapely.box(*grown.T))
     strange = of[other] != here  # most are near themselves alone
     other, here = other[strange], here[strange]
-    near = shapely.dwithin(others[other], tree.geometries[here], GAP)
+    near = shapely.dwithin(tree.geometries[here], others[other], GAP)
     return of[other[near]], here[near]
 
 

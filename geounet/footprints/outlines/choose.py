@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
+from geounet.footprints.outlines.mend import mended
 from geounet.footprints.outlines.polygons import assembled, circles
 from geounet.footprints.outlines.runs import directions, kinds, runs_of, simplified
 from geounet.footprints.outlines.square import lined_up, sharp, squared
 from geounet.footprints.rings import Ints, gather, successors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -48,8 +49,9 @@ FINER = 0.5
 SHARP = 40.0
 """Area that a corner of less than 40° must bring, besides: buildings hardly have any."""
 
-SPACING = 4
-"""Outlines are compared with every so many-th point of a contour."""
+SPACING, SPOTS = 4, 64
+"""Outlines are compared with every so many-th point of a contour, fewer on a ring that would have
+more of them than `SPOTS`."""
 
 LEAST_IOU = 0.7
 """An outline that covers its object less well is none."""
@@ -73,9 +75,15 @@ class Offer:
     price: Floats
     """`(offers,)` area that its corners and directions must bring."""
 
-    def take(self, which: NDArray[np.bool_]) -> Offer:
-        """Return a part of the offer."""
+    def take(self, which: Ints | NDArray[np.bool_]) -> Offer:
+        """Return a part of the offer, in that order."""
         return Offer(of=self.of[which], polygons=self.polygons[which], price=self.price[which])
+
+    @classmethod
+    def chained(cls, offers: Sequence[Offer]) -> Offer:
+        """Return several offers as one; at least one."""
+        names = [each.name for each in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(o, name) for o in offers]) for name in names})
 
     def at(self, objects: Ints) -> Offer:
         """Return the same offer, its objects counted among others."""
@@ -119,8 +127,10 @@ class Spots:
         step = found.points[successors(found.offsets)] - found.points
         length = np.bincount(found.ring, np.hypot(*step.T), len(found.owners))
         nth = np.arange(len(step)) - found.offsets[found.ring]
-        some = np.flatnonzero(nth % SPACING == 0)
-        number = -(-np.diff(found.offsets) // SPACING)
+        sizes = np.diff(found.offsets)
+        spacing = np.maximum(SPACING, sizes // SPOTS)
+        some = np.flatnonzero(nth % spacing[found.ring] == 0)
+        number = -(-sizes // spacing)
         return cls(
             points=np.asarray(shapely.points(found.points[some]), object),
             offsets=np.searchsorted(found.owners[found.ring[some]], np.arange(count + 1)),
@@ -147,17 +157,44 @@ def best(found: Objects) -> Polygons:
     chosen = np.full(len(found), None, object)
     least, price = np.full(len(found), np.inf), np.full(len(found), np.inf)
     for factor in (1.0, COARSER, FINER):
-        wanted = price > SIMPLEST if factor > 1 else np.isinf(least)
-        of = np.flatnonzero(wanted)
-        for offer in _offers(found, of, factor) if len(of) else ():
-            if factor > 1:  # less detail is for fewer corners
-                offer = offer.take(offer.price < price[offer.of])  # noqa: PLW2901
-            error = _error(offer, found)
-            better = error < least[offer.of]
-            at = offer.of[better]
-            chosen[at], least[at] = offer.polygons[better], error[better]
-            price[at] = offer.price[better]
+        of = np.flatnonzero(price > SIMPLEST if factor > 1 else np.isinf(least))
+        if not len(of):
+            continue
+        offer = Offer.chained(list(_offers(found, of, factor)))
+        if factor > 1:  # less detail is for fewer corners
+            offer = offer.take(offer.price < price[offer.of])
+        error = _error(offer, found)
+        taken = _taken(offer, np.where(error < least[offer.of], error, np.inf), found)
+        at = offer.of[taken]
+        chosen[at], least[at], price[at] = offer.polygons[taken], error[taken], offer.price[taken]
+    none = np.flatnonzero(np.isinf(least))
+    if len(none):
+        offer = _mended(offer.take(np.isin(offer.of, none)), found)
+        taken = _taken(offer, _error(offer, found), found)
+        chosen[offer.of[taken]] = offer.polygons[taken]
     return chosen
+
+
+def _mended(offer: Offer, found: Objects) -> Offer:
+    """Return outlines that stray, with the corners cut off at which they do."""
+    whole = shapely.is_valid(offer.polygons)
+    offer = offer.take(whole)
+    made, cut = mended(offer.polygons, found.lines[offer.of], found.reach[offer.of])
+    return replace(offer, polygons=made, price=offer.price + CORNER * cut)
+
+
+def _taken(offer: Offer, error: Floats, found: Objects) -> Ints:
+    """Return of the outlines of each object the one that errs least of those in reach, if any."""
+    taken = [np.zeros(0, np.int64)]
+    left = np.lexsort((error, offer.of))
+    left = left[np.isfinite(error[left])]
+    while len(left):
+        of = offer.of[left]
+        leads = np.append(np.ones(1, np.bool_), of[1:] != of[:-1])
+        near = in_reach(offer.polygons[left[leads]], found.lines[of[leads]], found.reach[of[leads]])
+        taken.append(left[leads][near])
+        left = left[~leads & np.isin(of, of[leads][~near])]
+    return np.concatenate(taken)
 
 
 def _offers(found: Objects, of: Ints, factor: float) -> Iterator[Offer]:
@@ -223,11 +260,9 @@ def _round_ones(found: Contours, count: int, turn: Floats) -> Offer:
 
 
 def _error(offer: Offer, found: Objects) -> Floats:
-    """Return what each outline errs; infinite when it is not valid or moves out of reach."""
+    """Return what each outline errs; infinite when it is not valid, or hardly covers its object."""
     error = np.full(len(offer.of), np.inf)
     usable = np.flatnonzero(shapely.is_valid(offer.polygons))
-    near = strays(offer.polygons[usable], found.lines[offer.of[usable]])
-    usable = usable[near <= found.reach[offer.of[usable]]]
     made, of = offer.polygons[usable], offer.of[usable]
     between = found.spots.area_between(made, of, found.reach[of])
     area = shapely.area(made)
@@ -236,14 +271,13 @@ def _error(offer: Offer, found: Objects) -> Floats:
     return error
 
 
-def strays(outlines: Polygons, lines: Polygons) -> Floats:
-    """Return how far the corners of each outline, and the middles of its walls, lie off a line."""
+def in_reach(outlines: Polygons, lines: Polygons, reach: Floats) -> NDArray[np.bool_]:
+    """Return whether the corners of each outline, and the middles of its walls, are near a line."""
     rings, owner = shapely.get_rings(outlines, return_index=True)
     points, ring = shapely.get_coordinates(rings, return_index=True)
     inner = ring[1:] == ring[:-1]
     middles = (points[1:] + points[:-1])[inner] / 2
     spots = shapely.points(np.concatenate([points[1:][inner], middles]))
     of = np.tile(owner[ring[1:][inner]], 2)
-    far = np.zeros(len(outlines))
-    np.maximum.at(far, of, shapely.distance(spots, lines[of]))
-    return far
+    away = of[~shapely.dwithin(lines[of], spots, reach[of])]
+    return np.asarray(np.bincount(away, minlength=len(outlines)) == 0)

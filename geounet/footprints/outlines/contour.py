@@ -69,6 +69,8 @@ class Contours:
 
     def kept(self, rings: NDArray[np.bool_]) -> Contours:
         """Return some of the rings."""
+        if rings.all():
+            return self
         points, offsets = gather(self.offsets, np.flatnonzero(rings))
         return Contours(points=self.points[points], offsets=offsets, owners=self.owners[rings])
 
@@ -155,17 +157,29 @@ def _window(bounds: NDArray[np.int32]) -> Ints:
 def _smoothed(
     owner: Ints, start: Ints, step: Ints, bounds: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """Return `(polygons, height, width)` smoothed masks, painted from their upright edges."""
+    """Return `(polygons, height, width)` smoothed masks."""
     shape = (len(bounds), *_window(bounds[:1])[0])
+    mask = painted(owner, start, step, shape).astype(np.float32)
+    for axis in (1, 2):
+        mask = ndimage.gaussian_filter1d(mask, SIGMA, axis, mode="constant", radius=REACH)
+    return mask
+
+
+def painted(owner: Ints, start: Ints, step: Ints, shape: tuple[int, int, int]) -> NDArray[np.int8]:
+    """Return `(polygons, height, width)` masks, 1 inside, from the unit edges around them.
+
+    Args:
+        owner: `(edges,)` polygon.
+        start: `(edges, 2)` row and col in the polygon's window.
+        step: `(edges, 2)` row and col by which they advance.
+        shape: of what is returned.
+    """
     ink = np.zeros(shape, np.int8)
     upright = np.flatnonzero(step[:, 0])
     down = step[upright, 0]  # south-going edges have the polygon to their east
     row = start[upright, 0] - (down < 0)
     ink[owner[upright], row, start[upright, 1]] = down
-    mask = np.cumsum(ink, axis=2, dtype=np.int8).astype(np.float32)
-    for axis in (1, 2):
-        mask = ndimage.gaussian_filter1d(mask, SIGMA, axis, mode="constant", radius=REACH)
-    return mask
+    return np.cumsum(ink, axis=2, dtype=np.int8)
 
 
 def _crossing(smooth: NDArray[np.float32], owner: Ints, start: Ints, step: Ints) -> Floats:
@@ -173,9 +187,10 @@ def _crossing(smooth: NDArray[np.float32], owner: Ints, start: Ints, step: Ints)
     out_row, out_col = step[:, 1], -step[:, 0]
     row = start[:, 0] + (np.minimum(step[:, 0], 0) - np.maximum(out_row, 0))
     col = start[:, 1] + (np.minimum(step[:, 1], 0) - np.maximum(out_col, 0))
+    _, height, width = smooth.shape
+    spot, out = (owner * height + row) * width + col, out_row * width + out_col
     deep, inside, outside, far = (
-        smooth[owner, row + at * out_row, col + at * out_col].astype(np.float64)
-        for at in (-1, 0, 1, 2)
+        smooth.ravel()[spot + at * out].astype(np.float64) for at in (-1, 0, 1, 2)
     )
     shift = np.full(len(owner), np.nan)
     for near, beyond, place in ((deep, inside, -1.5), (outside, far, 0.5), (inside, outside, -0.5)):

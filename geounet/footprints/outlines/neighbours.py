@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geounet.footprints.outlined import Outlined
 from geounet.footprints.outlines.apart import kept_apart
 from geounet.footprints.outlines.outline import margin
 from geounet.footprints.rings import concatenate
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from geounet.footprints.outlines.outline import OutlineOptions
     from geounet.footprints.outlines.workers import Levels
+    from geounet.footprints.parts.part import Parter
     from geounet.footprints.rings import Footprints
     from geounet.footprints.spool import Spool
 
@@ -30,6 +32,7 @@ class Outliner:
         drawn: Callable[[Footprints], Footprints],
         options: OutlineOptions,
         levels: Levels,
+        parter: Parter | None = None,
     ) -> None:
         """Keep what is needed.
 
@@ -38,19 +41,29 @@ class Outliner:
             drawn: leaves those that will be seen; others are no neighbours.
             options: what outlines to make.
             levels: makes them, of each object alone.
+            parter: parts blobs; None: they stay whole.
         """
         self._spool, self._drawn = spool, drawn
-        self._options, self._levels = options, levels
+        self._options, self._levels, self._parter = options, levels, parter
 
-    def __call__(self, batch: Footprints) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-        """Return the outlines of a batch in pixels (x = col, y = row), and which are regular."""
+    def __call__(self, batch: Footprints) -> Outlined:
+        """Return the outlines of a batch, and those of its blobs' parts if they are parted."""
+        outlines, regular, exact = self._whole(batch)
+        whole = Outlined.of(batch, outlines, regular)
+        return whole if self._parter is None else self._parter(batch, whole, exact)
+
+    def _whole(
+        self, batch: Footprints
+    ) -> tuple[NDArray[np.object_], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return the outlines of a batch, which are regular, and which are pixel edges."""
         outlines = batch.polygons()
         if not len(batch) or self._options.kind == "pixel":
-            return outlines, np.zeros(len(batch), np.bool_)
+            return outlines, np.zeros(len(batch), np.bool_), np.ones(len(batch), np.bool_)
         others = self._drawn(self._spool.beside(batch, margin(batch, self._options)))
         around = concatenate([batch, others])
         levels = self._levels(around, self._options)
         chosen = kept_apart(around, levels)[: len(batch)]
         for at, made in enumerate(levels):
             outlines = np.where(chosen == at, made[: len(batch)], outlines)
-        return outlines, (chosen == 0) & (self._options.kind == "regular")
+        regular = (chosen == 0) & (self._options.kind == "regular")
+        return outlines, regular, chosen == len(levels)

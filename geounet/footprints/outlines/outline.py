@@ -45,7 +45,7 @@ YARD = 6
 HUGE = 1 << 22
 """Pixels of the bounds from which an object keeps its pixel edges."""
 
-BLOCK, BLOCK_VERTICES = 4096, 400_000
+BLOCK, BLOCK_VERTICES = 1024, 100_000
 """Most objects and vertices that are outlined at once; the result does not depend on it."""
 
 
@@ -61,6 +61,8 @@ class OutlineOptions:
     """Of the raster."""
     crs: CRS | None
     """Of the raster."""
+    split: bool = False
+    """Whether blobs are parted into buildings."""
 
     def __post_init__(self) -> None:
         """Refuse a tolerance that is none, or that has no meaning here."""
@@ -102,7 +104,7 @@ def blocks(batch: Footprints) -> Iterator[Ints]:
 
 def block_levels(batch: Footprints, options: OutlineOptions) -> list[Polygons]:
     """Return the outlines of a block in pixels, `(objects,)` of each kind; None: there is none."""
-    ground = _ground(batch, options)
+    ground = ground_of(batch, options)
     found = _objects(batch, ground, _reach(ground, options))
     made = [best(found)] if options.kind == "regular" else []
     made.append(_smooth(batch, ground, found))
@@ -111,12 +113,13 @@ def block_levels(batch: Footprints, options: OutlineOptions) -> list[Polygons]:
 
 def margin(batch: Footprints, options: OutlineOptions) -> float:
     """Return the pixels between the bounds of two objects from which they cannot meet."""
-    ground = _ground(batch, options)
+    ground = ground_of(batch, options)
     span = ground.to_plane[:, 0, 0] + ground.to_plane[:, 1, 1]  # the larger eigenvalue, or more
     return float((2 * _reach(ground, options) * span).max()) + 4
 
 
-def _ground(batch: Footprints, options: OutlineOptions) -> Ground:
+def ground_of(batch: Footprints, options: OutlineOptions) -> Ground:
+    """Return the planes of some objects."""
     places = (batch.bounds[:, 1::-1] + batch.bounds[:, :1:-1]) / 2
     return ground_at(places, options.transform, options.crs)
 

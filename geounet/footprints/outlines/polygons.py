@@ -68,4 +68,5 @@ def rings_as_lines(found: Contours, count: int) -> Polygons:
     offsets = found.offsets + np.arange(len(found.offsets))
     parts = np.searchsorted(found.owners, np.arange(count + 1))
     made = shapely.from_ragged_array(shapely.GeometryType.MULTILINESTRING, closed, (offsets, parts))
+    shapely.prepare(made)  # they are asked for many distances
     return np.asarray(made, object)

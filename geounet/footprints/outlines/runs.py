@@ -139,9 +139,10 @@ def at_corners(contour: Contours) -> Contours:
         [np.bincount(ring, contour.points[:, axis], len(sizes)) / sizes for axis in (0, 1)], axis=1
     )
     away = ((contour.points - middle[ring]) ** 2).sum(axis=1)
-    order = np.lexsort((-away, ring))
-    turn = (order[contour.offsets[:-1]] - contour.offsets[:-1])[ring]
     start = contour.offsets[:-1][ring]
+    most = np.maximum.reduceat(away, contour.offsets[:-1]) if len(away) else away
+    farthest = np.flatnonzero(away == most[ring])
+    turn = (farthest[np.searchsorted(farthest, contour.offsets[:-1])])[ring] - start
     turned = start + (np.arange(len(ring)) - start + turn) % sizes[ring]
     return replace(contour, points=contour.points[turned])
 
@@ -222,21 +223,35 @@ def _merged(
     opens = np.searchsorted(begin, ends[:-1])
     lasts = np.searchsorted(begin, ends[1:]) - 1
     run = np.where(run < opens[edges.ring], lasts[edges.ring], run)
-    sizes = np.diff(np.append(edges.first, len(contour.points)))
-    points_run, spot = np.repeat(run, sizes), np.arange(len(contour.points))
-    lead = edges.first[begin][points_run]  # where the run begins, in turns of the ring
-    ring = edges.ring[begin][points_run]
-    size = np.diff(contour.offsets)[ring]
-    along = (spot - lead) % size
-    total = np.bincount(points_run, minlength=len(begin))[points_run]
+    total = np.bincount(run, np.diff(np.append(edges.first, len(contour.points))), len(begin))
+    return Runs(
+        ring=edges.ring[begin],
+        way=way[begin],
+        free=free[begin],
+        moments=_moments(contour, edges.ring[begin], edges.first[begin], total.astype(np.int64)),
+    )
+
+
+def _moments(contour: Contours, ring: Ints, first: Ints, total: Ints) -> Floats:
+    """Return `(runs, 6)` the moments of each run's points, those at its ends left out.
+
+    Args:
+        contour: the points.
+        ring: `(runs,)` of each run.
+        first: `(runs,)` its first point.
+        total: `(runs,)` how many it has; they go on from the ring's last to its first.
+    """
     cut = np.minimum(np.maximum(total // 6, np.minimum(total // 3, TRIM)), total // 3)
-    inner = (along >= cut) & (along <= total - cut)
-    x, y = contour.points[inner].T
-    of = points_run[inner]
-    moments = np.zeros((len(begin), 6))
-    for at, part in enumerate((np.ones_like(x), x, y, x * x, x * y, y * y)):
-        moments[:, at] = np.bincount(of, part, len(begin))
-    return Runs(ring=edges.ring[begin], way=way[begin], free=free[begin], moments=moments)
+    stop = np.minimum(total - cut + 1, total)
+    start, sizes = contour.offsets[ring], np.diff(contour.offsets)[ring]
+    lead, some = (first - start + cut) % sizes, stop - cut
+    ends = np.concatenate([[0], np.cumsum(some)])
+    spot = np.arange(ends[-1]) + np.repeat(start + lead - ends[:-1], some)
+    over = np.repeat(start + sizes, some)
+    spot -= np.repeat(sizes, some) * (spot >= over)
+    x, y = contour.points[spot].T
+    parts = (x, y, x * x, x * y, y * y)
+    return np.stack([some, *(np.add.reduceat(part, ends[:-1]) for part in parts)], axis=1)
 
 
 TRIM = 5

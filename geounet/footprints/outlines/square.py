@@ -1,6 +1,6 @@
 """Runs → corners: what is too short is taken out, what is left meets in corners.
 
-Every ring takes one step at a time, all rings at once, until none has a step left.
+Rings take steps wherever these do not touch each other, all rings at once, until none is left.
 """
 
 from __future__ import annotations
@@ -149,7 +149,10 @@ def _alike(runs: Runs, one: Ints, other: Ints) -> tuple[Flags, Flags]:
 
 
 def _chosen(runs: Runs, around: _Around, shortest: Floats, reach: Floats) -> Ints:
-    """Return the run at which each ring takes its next step; rings that are done have none."""
+    """Return the runs at which rings take their next steps; rings that are done have none.
+
+    A step is taken where nothing within two runs comes before it, so that none meets another.
+    """
     at = np.arange(len(runs))
     area, move = _price(runs, around)
     length = around.length
@@ -159,9 +162,11 @@ def _chosen(runs: Runs, around: _Around, shortest: Floats, reach: Floats) -> Int
         price = np.where(length <= 0, area - URGENT, price)
     same, fro = _alike(runs, at, around.after)
     price = np.where(same | fro, -FIRST, price)
-    order = np.lexsort((at, price, runs.ring))
-    leads = order[np.append(len(at) > 0, runs.ring[1:] != runs.ring[:-1])[: len(at)]]
-    return np.asarray(leads[price[leads] < np.inf])
+    leads = price < np.inf
+    for near in (around.before, around.after):
+        for other in (near, near[near]):
+            leads &= (price < price[other]) | ((price == price[other]) & (at < other))
+    return np.flatnonzero(leads)
 
 
 def _price(runs: Runs, around: _Around) -> tuple[Floats, Floats]:

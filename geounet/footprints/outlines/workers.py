@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     Polygons = NDArray[np.object_]
     Levels = Callable[[Footprints, OutlineOptions], list[Polygons]]
 
-WORTHWHILE = 3
-"""Blocks from which starting workers pays."""
+WORTHWHILE = 5
+"""Blocks from which starting workers pays: one costs as much as outlining one to three."""
 
 COMMAND = "from geounet.footprints.outlines.workers import serve; serve()"
 
@@ -49,7 +49,7 @@ class Workers:
         self._count = _cores() if count is None else count
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
         self._stack = ExitStack()
-        self._started = False
+        self._started = 0
 
     def __enter__(self) -> Self:
         """Return the workers."""
@@ -76,18 +76,17 @@ class Workers:
     ) -> list[list[Polygons]]:
         if self._count < 2 or len(parts) < WORTHWHILE:  # noqa: PLR2004  one is this process
             return [block_levels(batch.take(part), options) for part in parts]
-        self._start()
-        pool = ThreadPoolExecutor(self._count)
+        self._start(min(self._count, len(parts)))
+        pool = ThreadPoolExecutor(self._started)
         try:
             return list(pool.map(lambda part: self._ask(batch.take(part), options), parts))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _start(self) -> None:
-        if self._started:
-            return
-        self._started = True
-        for _ in range(self._count):
+    def _start(self, count: int) -> None:
+        """Start what lacks of so many workers."""
+        while self._started < count:
+            self._started += 1
             worker = subprocess.Popen(  # noqa: S603  ourselves
                 [sys.executable, "-c", COMMAND],
                 stdin=subprocess.PIPE,

@@ -1,0 +1,1 @@
+"""Merged blobs → buildings that touch along straight walls."""
