@@ -57,11 +57,13 @@ def _row(image: str, mask: Path) -> NDArray[np.uint8]:
         labels = _sampled(reader, pixels.shape[:2])
     plain = np.where((labels != 0)[..., None], _colours()[labels], np.uint8(245))
     masked = np.where((labels != 0)[..., None], pixels, np.uint8(_DARK))
-    parts = (pixels, plain, overlaid(pixels, labels), masked)
-    row = np.full((_EDGE + _GAP, 4 * (_EDGE + _GAP), 3), 255, np.uint8)
-    for at, part in enumerate(parts):
+    times = max(_EDGE // max(labels.shape), 1)  # chips are small
+    high, wide = times * labels.shape[0], times * labels.shape[1]
+    row = np.full((high + _GAP, 4 * (_EDGE + _GAP), 3), 255, np.uint8)
+    for at, part in enumerate((pixels, plain, overlaid(pixels, labels), masked)):
         left = at * (_EDGE + _GAP) + _GAP // 2
-        row[_GAP // 2 :][: part.shape[0], left : left + part.shape[1]] = part
+        shown = part.repeat(times, axis=0).repeat(times, axis=1)
+        row[_GAP // 2 :][:high, left : left + wide] = shown
     return row
 
 

@@ -309,17 +309,17 @@ def test_an_ellipse_is_never_more_than_a_64th_of_a_pixel_off(long, short, angle)
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_the_sheet_shows_image_mask_overlay_and_masked_image(images, tmp_path):
-    """Four pictures in a row, the mask in the class's colour, the last dark outside."""
+    """Four pictures in a row, small ones enlarged; the mask in colour, the last dark outside."""
     sheet = tmp_path / "look.png"
     assert run(via(RECT), images, tmp_path, "--sheet", str(sheet), "-q")[0] == 0
     with rasterio.open(sheet, driver="PNG") as picture:
         pixels = picture.read()
-    at = [264 * number + 4 for number in range(4)]
-    seen = [pixels[:, 4 + 5, left + 4].tolist() for left in at]
+    at, times = [264 * number + 4 for number in range(4)], 256 // max(SHAPE)
+    seen = [pixels[:, 4 + 5 * times, left + 4 * times].tolist() for left in at]
     assert seen[0] == seen[3] == [90, 90, 90]
     assert seen[1] == [200, 60, 50]
     assert seen[2] not in (seen[0], seen[1])
-    assert pixels[:, 4 + 15, at[3] + 20].tolist() == [40, 40, 40]
+    assert pixels[:, 4 + 15 * times, at[3] + 20 * times].tolist() == [40, 40, 40]
 
 
 ANY = st.recursive(
