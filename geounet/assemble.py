@@ -253,7 +253,8 @@ class Assembly:
                 self._runs.write(self._staged[self.targets.rle])
             with Workers() as workers:
                 seen = partial(drawn, info=self._info, options=self._table)
-                outliner = Outliner(self._spool, seen, self._outlines, workers, self._parter())
+                words = self._outlines, self._info.shape, workers, self._parter()
+                outliner = Outliner(self._spool, seen, *words)
                 count = write_gpkg(
                     self.package,
                     self._spool,

@@ -55,11 +55,11 @@ def placed(points, degrees=0.0, at=(60.3, 59.6)):
     return shapely.Polygon((points - middle) @ np.array([[cos, sin], [-sin, cos]]) + at)
 
 
-def outlined(batch, folder, options=PLAIN, size=None, levels=None):
+def outlined(batch, folder, options=PLAIN, size=None, levels=None, shape=(9999, 9999)):
     """Return the outlines of a batch, in pieces of some size, and which are regular."""
     with Spool(folder) as spool:
         spool.append(batch)
-        outliner = Outliner(spool, lambda each: each, options, levels or Workers(1))
+        outliner = Outliner(spool, lambda each: each, options, shape, levels or Workers(1))
         made = [outliner(part) for part in spool.chunks(size=size or 50_000)]
     whole = Outlined.chained(made)
     return whole.polygons, whole.regularized
@@ -341,8 +341,20 @@ def test_small_things_have_outlines(tmp_path):
     assert shapely.equals_exact(full[0].normalize(), shapely.box(0, 0, 20, 30).normalize(), 1e-6)
     assert regular.all()
     with Spool(tmp_path / "none") as spool:
-        outliner = Outliner(spool, lambda each: each, PLAIN, Workers(1))
+        outliner = Outliner(spool, lambda each: each, PLAIN, (9, 9), Workers(1))
         assert len(outliner(nothing())) == 0
+
+
+@pytest.mark.parametrize("degrees", [10, 25, 40])
+def test_no_outline_leaves_the_raster(tmp_path, degrees):
+    """A turned house that the raster's edge cuts ends at that edge, and stays one polygon."""
+    spots = [(4, 30), (57, 30), (30, 3), (30, 57)]
+    for number, at in enumerate(spots):
+        labels = painted([placed(CHAMFERED / 2, degrees, at)], size=(60, 60))
+        outlines, _ = outlined(traced(labels), tmp_path / str(number), shape=labels.shape)
+        assert_sound(outlines)
+        assert shapely.covers(shapely.box(0, 0, 60, 60), outlines).all()
+        assert shapely.area(outlines).sum() == pytest.approx(labels.sum(), rel=0.1)
 
 
 def test_the_contour_of_a_straight_wall_is_straight():

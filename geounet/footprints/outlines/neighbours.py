@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
 
 from geounet.footprints.outlined import Outlined
 from geounet.footprints.outlines.apart import kept_apart
@@ -31,6 +32,7 @@ class Outliner:
         spool: Spool,
         drawn: Callable[[Footprints], Footprints],
         options: OutlineOptions,
+        shape: tuple[int, int],
         levels: Levels,
         parter: Parter | None = None,
     ) -> None:
@@ -40,11 +42,13 @@ class Outliner:
             spool: all polygons.
             drawn: leaves those that will be seen; others are no neighbours.
             options: what outlines to make.
+            shape: height and width of the raster, which no outline leaves.
             levels: makes them, of each object alone.
             parter: parts blobs; None: they stay whole.
         """
         self._spool, self._drawn = spool, drawn
         self._options, self._levels, self._parter = options, levels, parter
+        self._raster = shapely.box(0, 0, shape[1], shape[0])
 
     def __call__(self, batch: Footprints) -> Outlined:
         """Return the outlines of a batch, and those of its blobs' parts if they are parted."""
@@ -66,4 +70,12 @@ class Outliner:
         for at, made in enumerate(levels):
             outlines = np.where(chosen == at, made[: len(batch)], outlines)
         regular = (chosen == 0) & (self._options.kind == "regular")
-        return outlines, regular, chosen == len(levels)
+        return self._inside(outlines), regular, chosen == len(levels)
+
+    def _inside(self, outlines: NDArray[np.object_]) -> NDArray[np.object_]:
+        """Return outlines without what a straightened edge has beyond the raster's own edge."""
+        over = ~shapely.covers(self._raster, outlines)
+        cut = shapely.intersection(outlines[over], self._raster)
+        largest = [max(shapely.get_parts(each), key=shapely.area) for each in cut]
+        outlines[over] = largest
+        return outlines
