@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CHUNK = 50_000
 """Most polygons given back at once."""
 
-CHUNK_VERTICES = 1_000_000
+CHUNK_VERTICES = 400_000
 """Most vertices given back at once, unless a single polygon has more."""
 
 
