@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from base64 import b64decode
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
@@ -10,7 +12,9 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
+import rasterio
 import shapely
+import shapely.affinity
 from affine import Affine
 from fakes import FakeReader
 from hypothesis import given
@@ -202,6 +206,39 @@ class _Tags(HTMLParser):
 
     def handle_data(self, data):
         self.words += data
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
+
+
+def seen(written, folder):
+    """Return what a browser shows of a page, `(bands, rows, columns)`, and what it complains of."""
+    shot = folder / f"{written.stem}.png"
+    words = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    words += ["--window-size=1000,900", "--virtual-time-budget=2000", f"--screenshot={shot}"]
+    done = subprocess.run(
+        [BROWSER, *words, written.as_uri()], check=True, capture_output=True, text=True, timeout=120
+    )
+    with quiet(), rasterio.open(shot, driver="PNG") as picture:
+        return picture.read(), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_a_browser_draws_the_outlines_where_they_are(tmp_path):
+    """Moved footprints move on the screen, all else stays; the same page looks the same twice."""
+    shots = []
+    for turn, moved in enumerate((0, 0, 8)):
+        (folder := tmp_path / str(turn)).mkdir()
+        shapes = [shapely.affinity.translate(each, 0, moved) for each in SQUARES]
+        written = folder / "page.html"
+        written.write_text(page(folder, table(folder / "b.gpkg", shapes)), encoding="utf-8")
+        picture, complaints = seen(written, folder)
+        assert not complaints
+        shots.append(picture)
+    assert np.array_equal(shots[0], shots[1])
+    rows = np.flatnonzero((shots[0] != shots[2]).any(axis=(0, 2)))
+    assert len(rows) > 100
+    assert rows.min() > 200, "the words above the map do not change"
 
 
 def test_names_are_text(tmp_path):
