@@ -29,6 +29,7 @@ _REMOTE = {
 }
 _WRITING = {"GDAL_PAM_ENABLED": "NO"}
 _FILTERS = threading.RLock()
+_LONGEST = 260
 
 
 class BlockCache:
@@ -91,7 +92,8 @@ def cause(error: BaseException) -> str:
     """Return the most telling message of a chain of errors, on one line."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split())[:300]
+    words = " ".join(str(error).split())
+    return words if len(words) <= _LONGEST else f"{words[:60]} … {words[60 - _LONGEST :]}"
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 from geounet.cog import CogWriter, class_writer, probability_writer
 from geounet.errors import OptionError, OutputError
+from geounet.gdal import cause
 from geounet.outputs import check_target, staged
 from geounet.raster import open_raster
 
@@ -275,3 +276,11 @@ def test_a_writer_without_a_folder_fails_in_one_line(tmp_path):
     with pytest.raises(OutputError, match=r"c.tif: cannot be written") as caught:
         class_writer(tmp_path / "no/c.tif", grid((9, 9)))
     assert "\n" not in str(caught.value)
+
+
+def test_a_long_cause_keeps_its_end():
+    """GDAL tells the whole statement first and what went wrong last."""
+    told = cause(RuntimeError(f"sqlite3_exec(CREATE {'x ' * 3000}) failed: disk is full"))
+    assert told.startswith("sqlite3_exec(CREATE")
+    assert told.endswith("failed: disk is full")
+    assert len(told) < 300

@@ -18,6 +18,7 @@ from geounet.footprints.geojson import LONLAT, write_geojson
 from geounet.footprints.geopackage import GEOMETRY
 from geounet.footprints.geoparquet import write_geoparquet
 from geounet.footprints.stored import BATCH, count_rows
+from geounet.gdal import cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,7 +91,7 @@ def convert(stored: Sequence[Stored], path: Path) -> None:
         if isinstance(error, OutputError):
             raise
         raise OutputError(
-            f"{path}: cannot be written ({error}); check free space and permissions"
+            f"{path}: cannot be written ({cause(error)}); check free space and permissions"
         ) from error
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geounet.errors import OutputError
+from geounet.gdal import cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -96,7 +97,7 @@ def write_layers(
             file.execute("UPDATE gpkg_contents SET last_change = ?", [MOMENT])
     except (DataSourceError, DataLayerError, sqlite3.Error, OSError) as error:
         raise OutputError(
-            f"{path}: cannot be written ({error}); check free space and permissions"
+            f"{path}: cannot be written ({cause(error)}); check free space and permissions"
         ) from error
     return counts
 
