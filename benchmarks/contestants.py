@@ -217,7 +217,7 @@ def _walk(job: Job) -> Iterator[Walk]:
     with opened(job.raster, model, options) as reader:
         step: Step = TorchStep(model, device="cpu", precision="fp32", threads=options.threads)
         step = Bare(job.model) if job.bare else step
-        yield Walk(make_plan(reader.info.shape, model.card, options.plan, "cpu"), reader, step)
+        yield Walk(make_plan(reader.info.shape, model.card, options.plan), reader, step)
 
 
 def _tiles(walk: Walk) -> list[NDArray[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from geounet.blend import weights_of
@@ -71,8 +71,7 @@ def make_plan(
     shape: tuple[int, int],
     card: ModelCard,
     options: PlanOptions,
-    device: str,
-    device_memory: int | None = None,
+    room: Room | None = None,
 ) -> Plan:
     """Return the plan of a run.
 
@@ -80,8 +79,7 @@ def make_plan(
         shape: height and width of the grid that is inferred.
         card: of the model.
         options: what was asked for.
-        device: the settled device.
-        device_memory: free bytes of its own memory; None when it has none.
+        room: the settled device and engine, whose limit is the options'; None = torch on a CPU.
 
     Raises:
         GridError: tile and halo do not fit the network.
@@ -92,7 +90,7 @@ def make_plan(
         raise OptionError(f"threshold must lie above 0 and up to 1, got {threshold}")
     halo = settle_halo(card, options.halo, options.blend)
     asked = Asked(options.tile, options.batch_size, options.band_width)
-    room = Room(device, options.max_memory, device_memory)
+    room = replace(room or Room(), limit=options.max_memory)
     tiling = settle_tiling(shape, card, halo, asked, room)
     if halo.covers:
         log.info("%s", halo.why)

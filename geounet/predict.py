@@ -23,6 +23,7 @@ from geounet.fit import check_bands, check_fit, target_gsd
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
+from geounet.memory import Room
 from geounet.plan import Plan, PlanOptions, make_plan
 from geounet.project import Results, check_place, shown, write_project
 from geounet.raster import RasterInfo, Reader, open_raster
@@ -226,8 +227,7 @@ def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
     model = load(options.model, options.scale)
     with opened(raster, model, options) as reader:
         step = _step(model, options, reader.info)
-        memory = _device_memory(step.device)
-        plan = make_plan(reader.info.shape, step.card, options.plan, step.device, memory)
+        plan = make_plan(reader.info.shape, step.card, options.plan, _room(step))
         yield Walk(plan, reader, step)
 
 
@@ -330,13 +330,14 @@ def targets(out: Path, options: PredictOptions) -> Targets:
     return Targets(out, **sides, also=tuple(map(Path, options.also)))
 
 
-def _device_memory(device: str) -> int | None:
-    """Free bytes of a device that has memory of its own."""
-    if not device.startswith("cuda"):
-        return None
+def _room(step: Step) -> Room:
+    """Where the network runs, with what, and how much memory it finds there."""
+    room = Room(step.device, backend=step.backend, precision=step.precision)
+    if not step.device.startswith("cuda"):
+        return room
     from geounet.backends.torch import free_memory  # noqa: PLC0415
 
-    return free_memory(device)
+    return replace(room, on_device=free_memory(step.device))
 
 
 def _step(model: Model, options: PredictOptions, info: RasterInfo) -> Step:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from geounet.errors import OptionError
 from geounet.grid import TileGrid
-from geounet.memory import PROCESS, Room, network_bytes, walk_bytes
+from geounet.memory import PROCESS, Room, walk_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from geounet.halo import Halo
     from geounet.model import ModelCard
 
-SMALLEST, LARGEST, LARGEST_ON_GPU = 256, 2048, 4096
+SMALLEST, LARGEST, LARGEST_ON_GPU = 256, 2560, 4096
 """Tiles that are looked at; a halo may ask for larger ones, a small raster for smaller."""
 STEP = 16
 """Tiles are looked at in steps of the network's stride, at least so many pixels."""
@@ -112,7 +112,7 @@ def _tilings(
             )
             rows = PROCESS + walk_bytes(grid, halo.blend, card)
             for batch in _batches(tile, asked, room):
-                network = network_bytes(tile, batch, card)
+                network = room.network(tile, batch, card)
                 yield Tiling(grid, batch, rows + network * (room.on_device is None), network)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from geounet.errors import GeounetWarning, GridError, OptionError
 from geounet.halo import EXACT, TOLERANCE, settle_halo, tolerated
-from geounet.memory import BUDGET, SHARE, network_bytes
+from geounet.memory import BUDGET, SHARE, TAKEN_BY, Room
 from geounet.model import ModelCard
 from geounet.plan import PlanOptions, make_plan
 
@@ -19,7 +19,7 @@ CARD = ModelCard(name="m", network="unet", stride=16, receptive_field=91, thresh
 
 def test_the_halo_covers_the_receptive_field():
     """`auto` takes the smallest multiple of the stride that covers it, and crops."""
-    plan = make_plan((5000, 5000), CARD, PlanOptions(), "cpu")
+    plan = make_plan((5000, 5000), CARD, PlanOptions())
     assert (plan.grid.halo, plan.blend) == (96, "crop")
     assert plan.grid.tile % 16 == 0
     assert plan.level == 107  # ceil(254 · 0.42)
@@ -28,7 +28,7 @@ def test_the_halo_covers_the_receptive_field():
 def test_a_small_halo_is_kept_and_said():
     """The user's halo stands, tiles are blended, and a warning says so."""
     with pytest.warns(GeounetWarning, match="looks 91 pixels around, halo 32 covers less"):
-        plan = make_plan((500, 500), CARD, PlanOptions(halo=32), "cpu")
+        plan = make_plan((500, 500), CARD, PlanOptions(halo=32))
     assert (plan.grid.halo, plan.blend, plan.reach > 0) == (32, "hann", True)
 
 
@@ -38,7 +38,7 @@ FAR = {"name": "g", "network": "unet", "stride": 32}
 def test_a_global_context_is_blended_and_said():
     """A network without a finite field, that nobody measured, cannot promise anything."""
     with pytest.warns(GeounetWarning, match="the whole tile around, halo 128 covers less"):
-        plan = make_plan((500, 500), ModelCard(**FAR, receptive_field=None), PlanOptions(), "cpu")
+        plan = make_plan((500, 500), ModelCard(**FAR, receptive_field=None), PlanOptions())
     assert (plan.blend, plan.bound) == ("hann", None)
 
 
@@ -47,7 +47,7 @@ def test_a_field_too_far_takes_the_halo_that_was_measured(field):
     """The smallest halo with a difference well under 1/255 is cropped, and the bound is said."""
     card = ModelCard(**FAR, receptive_field=field, seams={"64": 0.2, "192": 0.003, "256": 1e-4})
     with pytest.warns(GeounetWarning, match=r"halo 256 keeps .* within 0.0039 .*256: 0.0001"):
-        plan = make_plan((900, 900), card, PlanOptions(), "cpu")
+        plan = make_plan((900, 900), card, PlanOptions())
     assert (plan.grid.halo, plan.blend, plan.bound) == (256, "crop", TOLERANCE)
 
 
@@ -72,9 +72,9 @@ def test_no_tolerated_halo_lies_below_one_that_fails(table):
 def test_one_tile_serves_where_it_computes_least():
     """A raster of 1,500 pixels is one tile, not four; a small one gets a tile of its own size."""
     card = ModelCard(name="m", network="unet", stride=16, receptive_field=91, bytes_per_pixel=100)
-    grid = make_plan((1500, 1500), card, PlanOptions(), "cpu").grid
+    grid = make_plan((1500, 1500), card, PlanOptions()).grid
     assert (len(grid), grid.tile) == (1, 1504 + 2 * 96)
-    assert make_plan((200, 200), card, PlanOptions(), "cpu").grid.tile == 208 + 2 * 96
+    assert make_plan((200, 200), card, PlanOptions()).grid.tile == 208 + 2 * 96
 
 
 @given(
@@ -89,8 +89,8 @@ def test_our_own_budget_holds_at_any_raster_size(shape, stride, field, weight):
     card = ModelCard(
         name="m", network="unet", stride=stride, receptive_field=field, bytes_per_pixel=weight
     )
-    plan = make_plan(shape, card, PlanOptions(), "cpu")
-    light = network_bytes(4 * plan.grid.halo + 256, 1, card) < BUDGET / 4
+    plan = make_plan(shape, card, PlanOptions())
+    light = Room().network(4 * plan.grid.halo + 256, 1, card) < BUDGET / 4
     assert plan.memory <= BUDGET or not light
     assert plan.grid.tile % stride == plan.grid.halo % stride == 0
     assert (plan.blend, plan.bound) == ("crop", EXACT)
@@ -100,7 +100,7 @@ def test_our_own_budget_holds_at_any_raster_size(shape, stride, field, weight):
 def test_memory_that_was_allowed_is_kept_to(size):
     """A smaller tile or a narrower band costs more pixels, and takes less memory."""
     plans = [
-        make_plan(size, HEAVY, PlanOptions(max_memory=limit), "cpu")
+        make_plan(size, HEAVY, PlanOptions(max_memory=limit))
         for limit in (4 * 10**9, 2 * 10**9, 12 * 10**8)
     ]
     assert all(plan.memory <= limit * 1e9 for plan, limit in zip(plans, (4, 2, 1.2), strict=True))
@@ -118,33 +118,45 @@ def test_too_little_memory_is_refused_with_what_works():
     with pytest.raises(
         OptionError, match=r"too little for model m .* works is 0\.\d\dGB"
     ) as caught:
-        make_plan(shape, HEAVY, PlanOptions(max_memory=10**6), "cpu")
+        make_plan(shape, HEAVY, PlanOptions(max_memory=10**6))
     least = round(float(str(caught.value).split()[-1].removesuffix("GB")) * 1e9)
-    assert make_plan(shape, HEAVY, PlanOptions(max_memory=least), "cpu").memory <= least
+    assert make_plan(shape, HEAVY, PlanOptions(max_memory=least)).memory <= least
     with pytest.raises(OptionError, match="too little"):
-        make_plan(shape, HEAVY, PlanOptions(max_memory=least - 10**7), "cpu")
+        make_plan(shape, HEAVY, PlanOptions(max_memory=least - 10**7))
 
 
 def test_a_tile_that_was_asked_for_is_kept_or_refused():
     """Memory never changes a user's tile quietly."""
     asked = PlanOptions(tile=1536, max_memory=10**9)
     with pytest.raises(OptionError, match=r"too little .* the smallest that works is \d\.\d\dGB"):
-        make_plan((9000, 9000), HEAVY, asked, "cpu")
-    assert make_plan((9000, 9000), HEAVY, PlanOptions(tile=1536), "cpu").grid.tile == 1536
+        make_plan((9000, 9000), HEAVY, asked)
+    assert make_plan((9000, 9000), HEAVY, PlanOptions(tile=1536)).grid.tile == 1536
 
 
 def test_a_devices_own_memory_bounds_tile_and_batch():
     """On a device of its own the batch grows with its free memory, and never beyond it."""
     for free in (2 * 10**9, 20 * 10**9):
-        plan = make_plan((9000, 9000), HEAVY, PlanOptions(), "cuda", free)
-        assert network_bytes(plan.grid.tile, plan.batch_size, HEAVY) <= SHARE * free
+        room = Room("cuda", on_device=free)
+        plan = make_plan((9000, 9000), HEAVY, PlanOptions(), room)
+        assert room.network(plan.grid.tile, plan.batch_size, HEAVY) <= SHARE * free
     assert plan.grid.tile * plan.batch_size > 1024
+
+
+def test_a_leaner_engine_gets_larger_tiles():
+    """What an engine takes of memory decides how large its tiles may be, and so what is redone."""
+    rooms = [Room(backend=b, precision=p) for b, p in (("torch", "fp32"), *TAKEN_BY)]
+    plans = {
+        (r.backend, r.precision): make_plan((9000, 9000), HEAVY, PlanOptions(), r) for r in rooms
+    }
+    assert all(plan.memory <= BUDGET for plan in plans.values())
+    lean, usual = plans["openvino", "bf16"].grid, plans["torch", "fp32"].grid
+    assert len(lean) * lean.tile**2 < 0.9 * len(usual) * usual.tile**2
 
 
 def test_what_was_chosen_is_said(caplog):
     """With -v a sentence says which tile, what it computes and what it takes."""
     caplog.set_level(logging.INFO, "geounet")
-    plan = make_plan((5000, 5000), HEAVY, PlanOptions(), "cpu")
+    plan = make_plan((5000, 5000), HEAVY, PlanOptions())
     exact, tiles = (record.getMessage() for record in caplog.records)
     assert "looks 91 pixels around, halo 96 covers it" in exact
     assert f"tile {plan.grid.tile} keeps {plan.grid.stride}" in tiles
@@ -165,4 +177,4 @@ def test_what_was_chosen_is_said(caplog):
 def test_what_does_not_fit_is_refused(options, error, words):
     """One line says what, got and expected."""
     with pytest.raises(error, match=words):
-        make_plan((500, 500), CARD, options, "cpu")
+        make_plan((500, 500), CARD, options)
