@@ -27,7 +27,8 @@ from geounet.cog import BLOCK, probability_writer
 from geounet.errors import GeounetWarning
 from geounet.model import load_model
 from geounet.plan import PlanOptions, make_plan
-from geounet.predict import PredictOptions, opened, predict
+from geounet.predict import PredictOptions, predict
+from geounet.prepare import opened
 from geounet.relay import relay
 from geounet.rows import RowSource
 from geounet.walk import Walk

@@ -32,8 +32,9 @@ from geounet.model import ModelCard, Segmenter
 from geounet.networks.field import receptive_field
 from geounet.networks.memory import bytes_per_pixel
 from geounet.networks.registry import build, total_stride
+from geounet.options import PredictOptions
 from geounet.plan import PlanOptions
-from geounet.predict import PredictOptions, prepared
+from geounet.prepare import prepared
 from geounet.quantise import quantise
 from geounet.rows import mirrored
 from geounet.training.dataset import load_sheets, read_manifest

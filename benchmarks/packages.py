@@ -79,7 +79,7 @@ def contend(name: str, mask: Path) -> None:
     out = mask.with_name(f"{name}.gpkg")
     (ours if name == "geounet" else by_hand)(mask, out)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    from geounet.predict import peak_memory  # noqa: PLC0415 - after what is counted
+    from geounet.result import peak_memory  # noqa: PLC0415 - after what is counted
 
     cpu = round(used.ru_utime + used.ru_stime, 2)
     print(json.dumps({"contender": name, "cpu_s": cpu, "peak_mb": peak_memory() >> 20}))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from geounet.cog import CogWriter, class_writer, probability_writer
-from geounet.errors import OptionError, OutputError
+from geounet.errors import OutputError
 from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
 from geounet.footprints.formats import check_formats, convert
 from geounet.footprints.outlines.neighbours import Outliner
@@ -24,103 +20,20 @@ from geounet.footprints.spool import Spool
 from geounet.footprints.stored import Stored
 from geounet.footprints.table import STATUSES, TableOptions, drawn, output_crs, write_gpkg
 from geounet.footprints.trace import Tracer
-from geounet.outputs import check_target, parts, staged
-from geounet.project import shown
-from geounet.quantise import classify
-from geounet.rle.output import SUFFIXES as RLE_SUFFIXES
-from geounet.rle.output import RunFile
+from geounet.outputs import staged
+from geounet.pixels import Pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
-
-    from numpy.typing import NDArray
-    from rasterio.windows import Window
 
     from geounet.footprints.outlined import Outlined
     from geounet.footprints.outlines.outline import OutlineOptions
     from geounet.footprints.rings import Footprints
     from geounet.plan import Plan
     from geounet.raster import RasterInfo
+    from geounet.targets import Targets
     from geounet.walk import Segment, Tally
-
-RASTER_SUFFIXES = (".tif", ".tiff")
-REPORT_SUFFIXES = (".html",)
-PROJECT_SUFFIXES = (".qgz",)
-
-
-@dataclass(frozen=True)
-class Targets:
-    """Where the parts of a result go."""
-
-    footprints: Path
-    """The vector file."""
-    probability: Path | None = None
-    """The quantised probability as a COG."""
-    mask: Path | None = None
-    """The classes as a COG."""
-    report: Path | None = None
-    """A page to look at."""
-    rle: Path | None = None
-    """Run lengths of the classes."""
-    project: Path | None = None
-    """A QGIS project of the others."""
-    also: tuple[Path, ...] = ()
-    """Further vector files with the same footprints, each of another kind."""
-
-    @property
-    def vectors(self) -> tuple[Path, ...]:
-        """The files of footprints."""
-        return (self.footprints, *self.also)
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """All of them, the footprints first."""
-        optional = (self.probability, self.mask, self.report, self.rle, self.project)
-        return (*self.vectors, *(path for path in optional if path is not None))
-
-    @property
-    def rasters(self) -> bool:
-        """Whether pixels are wanted."""
-        return any(path is not None for path in (self.probability, self.mask, self.rle))
-
-    def check(self, raster: str | Path, *, overwrite: bool) -> None:
-        """Refuse what could not be written in the end, before the work starts.
-
-        Raises:
-            OptionError: an unknown suffix, an output that is the input, or the same path twice.
-            OutputError: an output exists, or its folder cannot be written to.
-        """
-        wanted = [
-            *((path, VECTOR_SUFFIXES) for path in self.vectors),
-            (self.probability, RASTER_SUFFIXES),
-            (self.mask, RASTER_SUFFIXES),
-            (self.report, REPORT_SUFFIXES),
-            (self.rle, RLE_SUFFIXES),
-            (self.project, PROJECT_SUFFIXES),
-        ]
-        for path, known in wanted:
-            if path is not None:
-                check_target(path, inputs=[raster], overwrite=overwrite, suffixes=known)
-        if len({path.absolute() for path in self.paths}) < len(self.paths):
-            raise OptionError("two outputs have the same path; give each its own")
-        kinds = [path.suffix.lower() for path in self.vectors]
-        if len(set(kinds)) < len(kinds):
-            raise OptionError(f"two outputs are of one kind ({', '.join(kinds)}); leave one out")
-        if self.project is not None:
-            shown(self.vectors)
-
-    def spare(self, files: Sequence[str]) -> None:
-        """Refuse to replace a file that the run reads, as a source of a VRT is.
-
-        Raises:
-            OptionError: an output is one of them.
-        """
-        files_of = [part for path in self.paths for part in (path, *parts(path))]
-        for path in filter(Path.exists, files_of):
-            for file in filter(os.path.exists, files):
-                if path.samefile(file):
-                    raise OptionError(f"{path}: is read by this run; choose another output")
 
 
 class Assembly:
@@ -152,7 +65,7 @@ class Assembly:
         check_formats(targets.vectors, self.crs, asked=table.crs is not None)
         targets.spare(info.files)
         self._info, self._plan, self.targets = info, plan, targets
-        self._table, self._outlines, self._tally = table, outlines, tally
+        self.table, self._outlines, self._tally = table, outlines, tally
         self._stack = ExitStack()
         self._tracer = Tracer(info.shape, plan.classes)
         self._coverage_tracer = Tracer(info.shape, len(STATUSES))
@@ -184,13 +97,8 @@ class Assembly:
                 path: stack.enter_context(staged(path, folder=folders[path.parent.resolve()]))
                 for path in self.targets.paths
             }
-            self._writers = ExitStack()
-            stack.enter_context(self._writers)
-            self._probability, self._mask = self._rasters()
-            self._runs = None
-            if self.targets.rle is not None:
-                runs = RunFile(self._info, self._table.classes, self._folder)
-                self._runs = stack.enter_context(closing(runs))
+            words = self.table.classes, self._staged, self._folder, self.targets
+            self._pixels = stack.enter_context(Pixels(self._info, self._plan, *words))
             self._stack = stack.pop_all()
         return self
 
@@ -231,11 +139,10 @@ class Assembly:
         Args:
             segment: the next cell of its band from the top; bands may come in any order.
         """
-        if self._runs is not None:
-            self._add_runs(self._runs, segment)
-        if segment.q is not None and segment.valid_pixels:  # what is never written is nodata
-            with self._tally.clock("write"):
-                self._write_rows(segment.q, segment.cell.core)
+        with self._tally.clock("write"):
+            if self._store is not None and segment.q is not None:
+                self._store.write(segment.q, segment.cell.core)
+            self._pixels.add(segment)
         return replace(segment, q=None)
 
     def write(self, facts: dict[str, Any]) -> int:
@@ -248,18 +155,16 @@ class Assembly:
             self._spool.append(self._tracer.finish())
             self._coverage.append(self._coverage_tracer.finish())
         with self._tally.clock("write"):
-            self._writers.close()
-            if self._runs is not None and self.targets.rle is not None:
-                self._runs.write(self._staged[self.targets.rle])
+            self._pixels.finish()
             with Workers() as workers:
-                seen = partial(drawn, info=self._info, options=self._table)
+                seen = partial(drawn, info=self._info, options=self.table)
                 words = self._outlines, self._info.shape, workers, self._parter()
                 outliner = Outliner(self._spool, seen, *words)
                 count = write_gpkg(
                     self.package,
                     self._spool,
                     self._info,
-                    self._table,
+                    self.table,
                     facts,
                     outline=partial(self._outline, outliner),
                     coverage=self._coverage,
@@ -273,7 +178,7 @@ class Assembly:
         package = self.package
         rows = [
             Stored(package=package, layer=layer, crs=self.crs, facts=facts)
-            for layer in self._table.layers
+            for layer in self.table.layers
         ]
         for path in self.targets.vectors:
             if self._staged[path] != package:
@@ -297,36 +202,9 @@ class Assembly:
             store=self._store,
             transform=self._info.transform,
             crs=self._info.crs,
-            least_m2=self._table.min_area_m2,
-            least_pixels=self._table.min_pixels,
+            least_m2=self.table.min_area_m2,
+            least_pixels=self.table.min_pixels,
         )
-
-    def _rasters(self) -> tuple[CogWriter | None, CogWriter | None]:
-        targets, enter = self.targets, self._writers.enter_context
-        probability = mask = None
-        if targets.probability is not None:
-            path = self._staged[targets.probability]
-            probability = enter(probability_writer(path, self._info, self._table.classes))
-        if targets.mask is not None:
-            path = self._staged[targets.mask]
-            mask = enter(class_writer(path, self._info, len(self._table.classes)))
-        return probability, mask
-
-    def _add_runs(self, runs: RunFile, segment: Segment) -> None:
-        window = segment.cell.core
-        labels = np.zeros((int(window.height), int(window.width)), np.uint8)
-        if segment.q is not None and segment.valid_pixels:
-            labels = classify(segment.q, self._plan.level)
-        runs.add(labels, window)
-
-    def _write_rows(self, q: NDArray[np.uint8], window: Window) -> None:
-        if self._store is not None:
-            self._store.write(q, window)
-        if self._probability is not None:
-            self._probability.write(q, window)
-        if self._mask is not None:
-            labels = classify(q, self._plan.level)
-            self._mask.write(np.asarray(labels)[None], window)
 
 
 def _state(out: Path) -> TemporaryDirectory[str]:

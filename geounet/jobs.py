@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from geounet.errors import OptionError
 from geounet.footprints.formats import SUFFIXES
+from geounet.options import SIDES, PredictOptions, targets
 from geounet.outputs import make_folder
-from geounet.predict import SIDES, PredictOptions, targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

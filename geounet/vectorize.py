@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geounet import __version__
-from geounet.assemble import Assembly, Targets
+from geounet.assemble import Assembly
 from geounet.errors import OptionError, RasterError
 from geounet.footprints.corners import trace_cell
 from geounet.footprints.outlines.outline import OutlineOptions
@@ -21,6 +21,7 @@ from geounet.plan import Plan
 from geounet.quantise import NODATA, STEPS, classify, level
 from geounet.raster import open_raster
 from geounet.sources import identity
+from geounet.targets import Targets
 from geounet.walk import Segment, Tally, cover
 
 if TYPE_CHECKING:

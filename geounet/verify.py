@@ -10,7 +10,8 @@ from rasterio.windows import Window
 
 from geounet.grid import Cell, TileGrid
 from geounet.halo import EXACT, TOLERANCE, covering
-from geounet.predict import PredictOptions, prepared
+from geounet.options import PredictOptions
+from geounet.prepare import prepared
 from geounet.quantise import quantise
 from geounet.rows import mirrored
 

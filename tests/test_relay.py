@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from fakes import FakeReader, PaintModel
 
-from geounet.assemble import Assembly, Targets
+from geounet.assemble import Assembly
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.grid import TileGrid
 from geounet.plan import Plan
 from geounet.predict import carry_out
 from geounet.relay import relay
+from geounet.targets import Targets
 from geounet.walk import Tally, Walk
 
 

@@ -1,0 +1,85 @@
+"""What is made of finished outputs: a page to look at, a project for QGIS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from geounet.project import Results, shown, write_project
+from geounet.sources import find_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from geounet.assemble import Assembly
+    from geounet.options import PredictOptions
+    from geounet.raster import RasterInfo, Reader
+
+
+def write_companions(
+    assembly: Assembly,
+    reader: Reader,
+    raster: str | Path,
+    options: PredictOptions,
+    facts: dict[str, Any],
+    summary: dict[str, Any],
+) -> None:
+    """Write the page and the project, where they are wanted.
+
+    Args:
+        assembly: whose footprints and rasters are finished.
+        reader: of the grid that was inferred.
+        raster: file or URL that it reads.
+        options: what was asked for.
+        facts: provenance.
+        summary: of the result, as `--json` prints it.
+    """
+    targets = assembly.targets
+    if targets.report is not None:
+        _write_report(assembly, targets.report, reader, facts, summary)
+    if targets.project is not None:
+        source = find_source(raster, allow_vrt=options.allow_vrt).name
+        _write_project(assembly, targets.project, source, reader.info, options.bands)
+
+
+def _write_report(
+    assembly: Assembly,
+    report: Path,
+    reader: Reader,
+    facts: dict[str, Any],
+    summary: dict[str, Any],
+) -> None:
+    from geounet.page import write_page  # noqa: PLC0415
+    from geounet.preview import preview  # noqa: PLC0415
+
+    write_page(
+        assembly.staged(report),
+        preview=preview(reader),
+        info=reader.info,
+        footprints=assembly.package,
+        layer=facts["model"]["layers"][0],
+        facts=facts,
+        summary=summary,
+        reader=reader,
+    )
+
+
+def _write_project(
+    assembly: Assembly,
+    project: Path,
+    source: str,
+    info: RasterInfo,
+    bands: tuple[int, ...] | None,
+) -> None:
+    targets, table = assembly.targets, assembly.table
+    results = Results(
+        raster=source,
+        info=info,
+        bands=bands,
+        footprints=shown(targets.vectors),
+        crs=assembly.crs,
+        layers=table.layers,
+        classes=table.classes,
+        probability=targets.probability,
+        mask=targets.mask,
+    )
+    write_project(assembly.staged(project), project.parent, results.as_layers(), info)

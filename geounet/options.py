@@ -1,0 +1,120 @@
+"""What a user may ask of a prediction, and what each room is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from geounet.backends.choose import Wanted
+from geounet.footprints.outlines.outline import OutlineOptions
+from geounet.footprints.table import TableOptions
+from geounet.plan import PlanOptions
+from geounet.targets import Targets
+
+if TYPE_CHECKING:
+    from geounet.backends import Model
+    from geounet.footprints.outlines.outline import Kind
+    from geounet.model import ModelCard
+    from geounet.raster import RasterInfo
+
+SIDES = ("probability", "mask", "report", "rle", "project")
+"""Options that name further outputs."""
+
+WITHOUT_EFFECT = ("plan", *SIDES, "also", "overwrite", "allow_vrt")
+"""Options that do not change the footprints; the plan's are stored as they were settled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """What a user may ask of a prediction; `None`, `auto` and `model` are settled by the plan."""
+
+    model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings"
+    """Bundled name, path of a model file, a `Segmenter`, or anything with a card that is a step;
+    several of them are asked together, their mean probability counts."""
+    plan: PlanOptions = field(default_factory=PlanOptions)
+    """Tile, halo, blend, threshold, batch size."""
+    bands: tuple[int, ...] | None = None
+    """1-based bands of the raster, in the model's order."""
+    scale: tuple[float, float] | Literal["auto", "none"] = "auto"
+    """Raw values that are black and white; `none`: pixels are 0-1 already; `auto`: the card's."""
+    gsd: float | Literal["native", "model"] = "model"
+    """Ground sample distance to infer at, metres."""
+    min_area: float | None = None
+    """Smaller footprints are dropped, m²; None takes the model's own."""
+    min_pixels: int | None = None
+    """The same in pixels of the inferred grid, for rasters without a CRS."""
+    outline: Kind = "regular"
+    """Right-angled, simplified, or exact pixel edges."""
+    tolerance: float | None = None
+    """How far an outline may stray from its object's contour, m; None: four pixels."""
+    split: bool = False
+    """Part blobs that are several buildings."""
+    crs: str | None = None
+    """CRS of the output; None keeps the raster's."""
+    probability: Path | None = None
+    """Also write the probability raster here."""
+    mask: Path | None = None
+    """Also write the class raster here."""
+    report: Path | None = None
+    """Also write a page to look at here."""
+    rle: Path | None = None
+    """Also write run lengths here, .json (COCO) or .csv (Kaggle)."""
+    project: Path | None = None
+    """Also write a QGIS project of all outputs and the raster here."""
+    also: tuple[Path, ...] = ()
+    """Also write the footprints to these files, each of another kind than `out`."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    precision: str = "auto"
+    """auto, fp32, bf16, fp16, or int8 with OpenVINO."""
+    backend: str = "auto"
+    """torch, compile, onnx, openvino, or auto: the fastest whose output is near that of fp32."""
+    tta: str = "none"
+    """Views of each tile whose mean counts: none, flips or d4."""
+    threads: int | None = None
+    """Threads of the network on a CPU."""
+    overwrite: bool = False
+    """Replace outputs that exist."""
+    allow_vrt: bool = False
+    """Open a VRT whose sources lie outside its folder."""
+
+    @property
+    def engine(self) -> Wanted:
+        """What was asked for of the engine."""
+        words = ("backend", "precision", "device", "threads", "tta")
+        return Wanted(**{word: getattr(self, word) for word in words})
+
+
+def targets(out: Path, options: PredictOptions) -> Targets:
+    """Return where the parts of a result go."""
+    named = {side: getattr(options, side) for side in SIDES}
+    sides = {side: None if path is None else Path(path) for side, path in named.items()}
+    return Targets(out, **sides, also=tuple(map(Path, options.also)))
+
+
+def table_options(info: RasterInfo, card: ModelCard, options: PredictOptions) -> TableOptions:
+    """Return how footprints become rows."""
+    area, pixels = options.min_area, options.min_pixels
+    if area is None and pixels is None:  # without a CRS pixels are taken to be the model's own
+        area = card.min_area_m2 if info.crs is not None else None
+        pixels = round(card.min_area_m2 / card.gsd**2) if info.crs is None else None
+    return TableOptions(
+        classes=card.classes,
+        layers=card.layers,
+        min_area_m2=area or 0.0,
+        min_pixels=pixels or 0,
+        crs=options.crs,
+        source=info.path.name,
+    )
+
+
+def outline_options(info: RasterInfo, options: PredictOptions) -> OutlineOptions:
+    """Return how outlines are drawn."""
+    return OutlineOptions(
+        kind=options.outline,
+        tolerance_m=options.tolerance,
+        transform=info.transform,
+        crs=info.crs,
+        split=options.split,
+    )

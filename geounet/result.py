@@ -1,0 +1,93 @@
+"""What a prediction did, and what it took."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geounet.walk import Walk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a prediction did."""
+
+    out: tuple[Path, ...]
+    """Files that were written, the footprints first."""
+    pixels: int
+    """Pixels of the grid that was inferred."""
+    valid_pixels: int
+    """Those with data."""
+    tiles: int
+    """Tiles the network saw."""
+    tiles_skipped: int
+    """Tiles without data."""
+    polygons: int
+    """Footprints written."""
+    seconds: dict[str, float]
+    """Wall time in total and of each stage."""
+    device: str
+    """Where the network ran."""
+    precision: str
+    """In which precision."""
+    backend: str
+    """With which engine."""
+    tile: int
+    """Edge of a tile."""
+    halo: int
+    """Context on each side."""
+    receptive_field: int | None
+    """Of the model."""
+    peak_memory_bytes: int
+    """Largest resident memory of this process so far."""
+    model: str
+    """Name of the model."""
+
+    @property
+    def mpix_per_s(self) -> float:
+        """Million pixels of the grid a second, everything included."""
+        return self.pixels / 1e6 / max(self.seconds["total"], 1e-9)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the object that `--json` prints, but for what concerns several scenes."""
+        out = [str(path) for path in self.out]
+        return {**asdict(self), "out": out, "mpix_per_s": round(self.mpix_per_s, 3)}
+
+
+def peak_memory() -> int:
+    """Return the largest resident memory of this process so far, bytes.
+
+    What getrusage tells is also that of the process which started this one; Linux knows better.
+    """
+    status = Path("/proc/self/status")
+    for line in status.read_text(encoding="ascii").splitlines() if status.exists() else ():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def result_of(walk: Walk, out: tuple[Path, ...], polygons: int, valid_pixels: int) -> Result:
+    """Return what a walk did that is over."""
+    plan, tally, info, step = walk.plan, walk.tally, walk.reader.info, walk.step
+    return Result(
+        out=out,
+        pixels=info.height * info.width,
+        valid_pixels=valid_pixels,
+        tiles=tally.tiles,
+        tiles_skipped=tally.skipped,
+        polygons=polygons,
+        seconds={stage: round(spent, 3) for stage, spent in tally.seconds.items()},
+        device=step.device,
+        precision=step.precision,
+        backend=step.backend,
+        tile=plan.grid.tile,
+        halo=plan.grid.halo,
+        receptive_field=step.card.receptive_field,
+        peak_memory_bytes=peak_memory(),
+        model=step.card.name,
+    )

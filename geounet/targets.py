@@ -1,0 +1,95 @@
+"""Where the parts of a result go, checked before the work starts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geounet.errors import OptionError
+from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
+from geounet.outputs import check_target, parts
+from geounet.project import shown
+from geounet.rle.output import SUFFIXES as RLE_SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RASTER_SUFFIXES = (".tif", ".tiff")
+REPORT_SUFFIXES = (".html",)
+PROJECT_SUFFIXES = (".qgz",)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where the parts of a result go."""
+
+    footprints: Path
+    """The vector file."""
+    probability: Path | None = None
+    """The quantised probability as a COG."""
+    mask: Path | None = None
+    """The classes as a COG."""
+    report: Path | None = None
+    """A page to look at."""
+    rle: Path | None = None
+    """Run lengths of the classes."""
+    project: Path | None = None
+    """A QGIS project of the others."""
+    also: tuple[Path, ...] = ()
+    """Further vector files with the same footprints, each of another kind."""
+
+    @property
+    def vectors(self) -> tuple[Path, ...]:
+        """The files of footprints."""
+        return (self.footprints, *self.also)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All of them, the footprints first."""
+        optional = (self.probability, self.mask, self.report, self.rle, self.project)
+        return (*self.vectors, *(path for path in optional if path is not None))
+
+    @property
+    def rasters(self) -> bool:
+        """Whether pixels are wanted."""
+        return any(path is not None for path in (self.probability, self.mask, self.rle))
+
+    def check(self, raster: str | Path, *, overwrite: bool) -> None:
+        """Refuse what could not be written in the end, before the work starts.
+
+        Raises:
+            OptionError: an unknown suffix, an output that is the input, or the same path twice.
+            OutputError: an output exists, or its folder cannot be written to.
+        """
+        wanted = [
+            *((path, VECTOR_SUFFIXES) for path in self.vectors),
+            (self.probability, RASTER_SUFFIXES),
+            (self.mask, RASTER_SUFFIXES),
+            (self.report, REPORT_SUFFIXES),
+            (self.rle, RLE_SUFFIXES),
+            (self.project, PROJECT_SUFFIXES),
+        ]
+        for path, known in wanted:
+            if path is not None:
+                check_target(path, inputs=[raster], overwrite=overwrite, suffixes=known)
+        if len({path.absolute() for path in self.paths}) < len(self.paths):
+            raise OptionError("two outputs have the same path; give each its own")
+        kinds = [path.suffix.lower() for path in self.vectors]
+        if len(set(kinds)) < len(kinds):
+            raise OptionError(f"two outputs are of one kind ({', '.join(kinds)}); leave one out")
+        if self.project is not None:
+            shown(self.vectors)
+
+    def spare(self, files: Sequence[str]) -> None:
+        """Refuse to replace a file that the run reads, as a source of a VRT is.
+
+        Raises:
+            OptionError: an output is one of them.
+        """
+        files_of = [part for path in self.paths for part in (path, *parts(path))]
+        for path in filter(Path.exists, files_of):
+            for file in filter(os.path.exists, files):
+                if path.samefile(file):
+                    raise OptionError(f"{path}: is read by this run; choose another output")
