@@ -34,7 +34,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     ) -> None:
         """Expect `count` numbers of one kind, any count when None."""
         self._kind, self._count, self._words = kind, count, words
-        shape = ",".join(["N"] * (count or 3)) if count else "N,…"
+        shape = ",".join(["N"] * count) if count else "N,…"
         self.name = "|".join([*words, shape])
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
@@ -92,6 +92,7 @@ AUTO = Auto()
 BANDS = Numbers(int)
 SCALE = Numbers(float, count=2, words=("auto", "none"))
 GSD = Numbers(float, count=1, words=("native", "model"))
+BBOX = Numbers(float, count=4)
 SHARE = Share()
 SIZE = Size()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import infers, predict_options
+from .options import BBOX, infers, predict_options
 from .progress import Bar
 
 
@@ -43,6 +43,12 @@ from .progress import Bar
     type=click.Path(path_type=Path),
     help="Also write one self-contained page to look at (.html).",
 )
+@click.option(
+    "--aoi",
+    type=click.Path(path_type=Path),
+    help="Vector file of polygons, in any CRS: a result only there.",
+)
+@click.option("--bbox", type=BBOX, help="The same as a box in the raster's CRS.")
 @click.option(
     "--min-area", type=float, help="Smaller footprints are dropped, m².  [the model's own]"
 )

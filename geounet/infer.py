@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from geounet.area import Area
     from geounet.backends import Step
     from geounet.grid import Tile
     from geounet.rows import RowSource
@@ -31,22 +32,34 @@ class Inferred:
     maps: NDArray[np.float32] | None
     """Probability `(classes, tile, tile)`, None when the tile was skipped."""
     valid: NDArray[np.bool_]
-    """`(tile, tile)`, True = data."""
+    """`(tile, tile)`, True = data that counts."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A tile whose batch is not full yet."""
+
+    tile: Tile
+    valid: NDArray[np.bool_]
+    wanted: bool
 
 
 class Batcher:
     """Runs tiles through a step in batches of one shape; halves the batch when memory is short."""
 
-    def __init__(self, step: Step, batch_size: int, *, skip_by_core: bool) -> None:
+    def __init__(
+        self, step: Step, batch_size: int, area: Area | None = None, *, skip_by_core: bool
+    ) -> None:
         """Set the batch size.
 
         Args:
             step: the model.
             batch_size: tiles in a batch.
+            area: beyond it nothing counts as data, though the step sees it; None = everywhere.
             skip_by_core: skip tiles whose core has no data (True, when only cores are kept), or
                 those whose whole read window has none (False, when read windows are blended).
         """
-        self._step, self.batch_size = step, batch_size
+        self._step, self.batch_size, self._area = step, batch_size, area
         self._skip_by_core = skip_by_core
 
     def run(self, source: RowSource, tiles: Sequence[Tile]) -> Iterator[Inferred]:
@@ -56,19 +69,26 @@ class Batcher:
             source: has the row loaded.
             tiles: neighbouring tiles; batches never reach beyond them.
         """
-        waiting: list[tuple[Tile, bool]] = []
+        waiting: list[_Waiting] = []
         for tile in tiles:
-            waiting.append((tile, self._wanted(tile, source.tile(tile)[1])))
-            if sum(wanted for _, wanted in waiting) == self.batch_size:
+            valid = self._counting(tile, source.tile(tile)[1])
+            waiting.append(_Waiting(tile, valid, self._wanted(tile, valid)))
+            if sum(one.wanted for one in waiting) == self.batch_size:
                 yield from self._done(source, waiting)
                 waiting = []
         yield from self._done(source, waiting)
 
-    def _done(self, source: RowSource, waiting: Sequence[tuple[Tile, bool]]) -> Iterator[Inferred]:
+    def _done(self, source: RowSource, waiting: Sequence[_Waiting]) -> Iterator[Inferred]:
         """Run the tiles of one batch; yield them with the skipped ones that lie between."""
-        maps = iter(self._infer([source.tile(tile) for tile, wanted in waiting if wanted]))
-        for tile, wanted in waiting:
-            yield Inferred(tile, next(maps) if wanted else None, source.tile(tile)[1])
+        maps = iter(self._infer([source.tile(one.tile) for one in waiting if one.wanted]))
+        for one in waiting:
+            yield Inferred(one.tile, next(maps) if one.wanted else None, one.valid)
+
+    def _counting(self, tile: Tile, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """What of a tile's data counts."""
+        if self._area is None or not valid.any():
+            return valid
+        return valid & self._area.mask(tile.read)
 
     def _wanted(self, tile: Tile, valid: NDArray[np.bool_]) -> bool:
         if not self._skip_by_core:

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from geounet.area import Area
     from geounet.grid import TileGrid
 
 Strip = list[Segment]
 
 
-def strips(grid: TileGrid, segments: Iterable[Segment], folder: Path) -> Iterator[Strip]:
+def strips(
+    grid: TileGrid, segments: Iterable[Segment], folder: Path, area: Area | None = None
+) -> Iterator[Strip]:
     """Yield the segments of each row of tiles, left to right, top to bottom.
 
     A raster of one band of columns streams; of several, segments wait in the folder until the
@@ -26,11 +29,12 @@ def strips(grid: TileGrid, segments: Iterable[Segment], folder: Path) -> Iterato
         grid: where cells lie.
         segments: of all cells, band by band.
         folder: existing; holds a file a segment for as long as it waits.
+        area: where a result is wanted.
     """
     if len(grid.bands) == 1:
         yield from ([segment] for segment in segments)
         return
-    journal = Journal(folder)
+    journal = Journal(folder, area)
     for segment in segments:
         journal.put(segment)
     for row in range(grid.rows):
@@ -40,9 +44,9 @@ def strips(grid: TileGrid, segments: Iterable[Segment], folder: Path) -> Iterato
 class Journal:
     """A folder with two `.npz` files for each segment that has data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, area: Area | None = None) -> None:
         """Use an existing folder."""
-        self._folder = folder
+        self._folder, self._area = folder, area
         self._valid_pixels: dict[tuple[int, int], tuple[int, int]] = {}
 
     def put(self, segment: Segment) -> None:
@@ -58,7 +62,7 @@ class Journal:
         cell = grid.cell(row, band)
         valid_pixels, classes = self._valid_pixels.pop((row, band))
         if not valid_pixels:
-            return nothing(cell, classes)
+            return nothing(cell, classes, self._area)
         paths = [self._path(row, band, kind) for kind in ("trace", "coverage")]
         trace, coverage = (CellTrace.load(path) for path in paths)
         for path in paths:

@@ -40,6 +40,10 @@ class PredictOptions:
     """Raw values that are black and white; `none`: pixels are 0-1 already; `auto`: the card's."""
     gsd: float | Literal["native", "model"] = "model"
     """Ground sample distance to infer at, metres."""
+    aoi: Path | None = None
+    """Vector file of polygons: a result is wanted only there."""
+    bbox: tuple[float, float, float, float] | None = None
+    """The same as a box: smallest x and y, largest x and y, in the raster's CRS."""
     min_area: float | None = None
     """Smaller footprints are dropped, m²; None takes the model's own."""
     min_pixels: int | None = None

@@ -110,7 +110,7 @@ def carry_out(walk: Walk, assembly: Assembly) -> None:
 
     def write(segments: Iterator[Segment]) -> None:
         written = (assembly.written(segment) for segment in segments)
-        for strip in strips(walk.plan.grid, written, assembly.folder):
+        for strip in strips(walk.plan.grid, written, assembly.folder, walk.area):
             assembly.add(strip)
 
     relay(walk.everything(), trace, name="geounet-trace")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geounet.annotations.area import box_area, read_area
+from geounet.area import Within
 from geounet.backends.choose import settle
 from geounet.backends.engine import make_step
 from geounet.backends.load import load
-from geounet.errors import GeounetWarning
+from geounet.errors import GeounetWarning, OptionError
 from geounet.fit import check_bands, check_fit, target_gsd
 from geounet.memory import Room
 from geounet.plan import make_plan
@@ -20,8 +23,8 @@ from geounet.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from geounet.area import Area
     from geounet.backends import Model, Step
     from geounet.options import PredictOptions
 
@@ -34,7 +37,12 @@ def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
         pixels = reader.info.height * reader.info.width
         step = make_step(model, settle(model, options.engine, pixels))
         plan = make_plan(reader.info.shape, step.card, options.plan, _room(step))
-        yield Walk(plan, reader, step)
+        area = area_of(reader.info, options)
+        if area is None:
+            yield Walk(plan, reader, step)
+        else:  # two tiles: what one that counts may see, and what that may mirror
+            near = area.grown(2 * plan.grid.tile, reader.info.shape)
+            yield Walk(plan, Within(reader, near), step, area)
 
 
 @contextmanager
@@ -49,6 +57,20 @@ def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterato
             _warn_of_pixels(reader.info)
         gsd = target_gsd(reader.info, model.card, options.gsd)
         yield reader if gsd is None else Resampled(reader, gsd)
+
+
+def area_of(info: RasterInfo, options: PredictOptions) -> Area | None:
+    """Return where a result is wanted; None = everywhere.
+
+    Raises:
+        OptionError: two areas, or one that does not touch the raster.
+        AnnotationError: the file cannot be used.
+    """
+    if options.aoi is not None and options.bbox is not None:
+        raise OptionError("--aoi and --bbox name two areas; leave one out")
+    if options.bbox is not None:
+        return box_area(options.bbox, info)
+    return None if options.aoi is None else read_area(Path(options.aoi), info)
 
 
 def _room(step: Step) -> Room:

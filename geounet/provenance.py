@@ -25,11 +25,13 @@ def facts_of(raster: str | Path, step: Step, options: PredictOptions, plan: Plan
     asked |= {"model": step.card.name, "threshold": plan.level / 254}
     asked |= {"backend": step.backend, "precision": step.precision}
     asked |= {"tile": plan.grid.tile, "halo": plan.grid.halo, "blend": plan.blend}
-    facts = {
+    facts: dict[str, Any] = {
         "software": f"geounet {__version__}",
         "input": identity(raster),
         "model": asdict(step.card),
         "options": asked,
     }
+    if options.aoi is not None:
+        facts["area"] = identity(options.aoi)
     plain: dict[str, Any] = json.loads(json.dumps(facts, default=str))
     return plain

@@ -180,7 +180,7 @@ class RasterReader:
             if parts != [window]:
                 patch.data[:], patch.valid[:] = 0, False
             for part in parts:
-                self._fill(handle, _part(patch, part))
+                self._fill(handle, part_of(patch, part))
         return patch
 
     def holds_data(self, window: Window) -> bool:
@@ -336,7 +336,7 @@ def empty_patch(info: RasterInfo, window: Window) -> Patch:
     return Patch(np.empty((info.count, *shape), info.dtype), np.empty(shape, np.bool_), window)
 
 
-def _part(patch: Patch, window: Window) -> Patch:
+def part_of(patch: Patch, window: Window) -> Patch:
     """Return the part of a patch that lies in a window inside it, without copying."""
     top, left = (
         int(window.row_off - patch.window.row_off),

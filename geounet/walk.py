@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from geounet.area import Area
     from geounet.backends import Step
     from geounet.grid import Cell, Tile, TileGrid
     from geounet.plan import Plan
@@ -87,6 +88,8 @@ class Walk:
     """Where pixels come from."""
     step: Step
     """The model."""
+    area: Area | None = None
+    """Where a result is wanted; None = everywhere."""
     tally: Tally = field(default_factory=Tally)
     """What was done."""
     on_tile: Callable[[], None] = lambda: None
@@ -101,7 +104,8 @@ class Walk:
         grid, weights = self.plan.grid, weights_of(self.plan.blend)
         rows, cols = _touching(grid, cells, self.plan.reach)
         blender = Blender(grid, list(cells), self.plan.classes, weights)
-        batcher = Batcher(self.step, self.plan.batch_size, skip_by_core=weights is None)
+        crop = weights is None
+        batcher = Batcher(self.step, self.plan.batch_size, self.area, skip_by_core=crop)
         with closing(RowSource(self.reader, grid, cols, rows)) as source:
             for row in rows:
                 with self.tally.clock("read"):
@@ -139,15 +143,18 @@ class Walk:
         """Yield cells quantised, and with their outlines traced."""
         for sums in cells:
             if isinstance(sums, Nothing):
-                yield nothing(sums.cell, self.plan.classes)
+                yield nothing(sums.cell, self.plan.classes, self.area)
                 continue
             with self.tally.clock("blend"):
                 cell, q = sums.quantised()
             del sums  # while the next is waited for, it would hold the buffers of its band
             with self.tally.clock("trace"):
                 trace = trace_cell(classify(q, self.plan.level), q, self.plan.classes)
-                coverage, valid_pixels = cover(q[0] != NODATA)
+                coverage, valid_pixels = cover(q[0] != NODATA, self._asked(cell))
             yield Segment(cell, q if keep_q else None, trace, coverage, valid_pixels)
+
+    def _asked(self, cell: Cell) -> NDArray[np.bool_] | None:
+        return None if self.area is None else self.area.mask(cell.core)
 
     def _add(
         self, blender: Blender, batcher: Batcher, source: RowSource, tiles: list[Tile]
@@ -163,9 +170,12 @@ class Walk:
             self.on_tile()
 
 
-def nothing(cell: Cell, classes: int) -> Segment:
-    """Return the segment of a cell without data."""
+def nothing(cell: Cell, classes: int, area: Area | None = None) -> Segment:
+    """Return the segment of a cell without data that counts."""
     trace, coverage = _void(int(cell.core.height), int(cell.core.width), classes)
+    if area is not None:
+        asked = area.mask(cell.core)
+        coverage = cover(np.zeros_like(asked), asked)[0]
     return Segment(cell, None, trace, coverage, 0)
 
 
@@ -175,9 +185,19 @@ def _void(height: int, width: int, classes: int) -> tuple[CellTrace, CellTrace]:
     return trace_cell(q[0], q, classes), cover(q[0] != NODATA)[0]
 
 
-def cover(valid: NDArray[np.bool_]) -> tuple[CellTrace, int]:
-    """Return the outlines of what has data and what has none, and the pixels that have."""
-    trace = trace_cell(coverage_labels(valid), None, len(STATUSES))
+def cover(
+    valid: NDArray[np.bool_], asked: NDArray[np.bool_] | None = None
+) -> tuple[CellTrace, int]:
+    """Return the outlines of what has data and what has none, and the pixels that have.
+
+    Args:
+        valid: `(height, width)`, True = data that counts.
+        asked: the same, True = a result is wanted; None = everywhere. What is not is neither.
+    """
+    labels = coverage_labels(valid)
+    if asked is not None:
+        labels[~asked] = 0
+    trace = trace_cell(labels, None, len(STATUSES))
     return trace, int(np.count_nonzero(valid))
 
 

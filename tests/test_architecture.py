@@ -18,6 +18,7 @@ FLOORS = (
     {"sources", "halo", "memory"},
     {"raster", "tiling"},
     {
+        "area",
         "maps",
         "places",
         "tiff",
