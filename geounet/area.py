@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from geounet.raster import Patch, RasterInfo, Reader
 
 
+SNAP, NUDGE = 2.0**-8, (2.0**-12, 2.0**-12 / 1.618034)
+"""Pixels: corners of an outline are multiples of the first, and then moved by the second."""
+POLYGON = 2
+"""Dimension of what has an area."""
+
+
 @dataclass(frozen=True)
 class Area:
     """Where a result is wanted. The network sees what lies around it all the same."""
@@ -35,12 +42,22 @@ class Area:
             window: rows and columns, inside the raster or not.
         """
         (top, bottom), (left, right) = window.toranges()
-        near = shapely.clip_by_rect(self.outline, left - 1, top - 1, right + 1, bottom + 1)
-        if near.area == 0:
+        near = self._drawn[shapely.intersects(self._drawn, shapely.box(left, top, right, bottom))]
+        if not len(near):
             return np.zeros((bottom - top, right - left), np.bool_)
         there = Affine.translation(left, top)
-        found = geometry_mask([near], (bottom - top, right - left), there, invert=True)
+        found = geometry_mask(near, (bottom - top, right - left), there, invert=True)
         return np.asarray(found, np.bool_)
+
+    @cached_property
+    def _drawn(self) -> NDArray[np.object_]:
+        """The outline's polygons, moved by next to nothing, so that no centre lies on an edge.
+
+        Whether a centre on an edge is inside would hang on how a window's offset rounds.
+        """
+        parts = shapely.get_parts(shapely.set_precision(self.outline, SNAP))
+        polygons = parts[shapely.get_dimensions(parts) == POLYGON]
+        return np.asarray(shapely.transform(polygons, lambda xy: xy + NUDGE))
 
     def grown(self, margin: int, shape: tuple[int, int]) -> Window:
         """Return the window of a raster that holds the outline and a margin around it."""
