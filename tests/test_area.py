@@ -35,7 +35,7 @@ def outlines(shape):
     corner = st.tuples(st.floats(-5, shape[1] + 5), st.floats(-5, shape[0] + 5))
     triangles = st.lists(corner, min_size=3, max_size=3, unique=True).map(shapely.Polygon)
     there = shapely.box(0, 0, shape[1], shape[0])
-    return triangles.filter(lambda one: one.is_valid and (one & there).area > 0)
+    return triangles.filter(lambda one: one.is_valid and (one & there).area > 0.1)
 
 
 def cells(reader, step, grid, area=None, blend="crop"):
