@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from geounet.backends.choose import settle
-from geounet.backends.engine import make_step
+from geounet.backends.engine import Engine, make_step
 from geounet.backends.load import load
 from geounet.errors import GeounetWarning
 from geounet.fit import check_bands, check_fit, target_gsd
-from geounet.plan import make_plan
+from geounet.grid import TileGrid
+from geounet.plan import Plan, make_plan
 from geounet.raster import RasterInfo, Reader, open_raster
 from geounet.resample import Resampled
 from geounet.walk import Walk
@@ -24,16 +27,46 @@ if TYPE_CHECKING:
     from geounet.options import PredictOptions
 
 
+@dataclass(frozen=True)
+class Settled:
+    """What a run asks and probes once: the same engine and plan, the same result."""
+
+    engine: Engine
+    """How the model is run."""
+    plan: Plan
+    """What is done with it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def of_json(cls, words: dict[str, Any]) -> Settled:
+        """Return what `as_json` was made of."""
+        plan, grid = words["plan"], words["plan"]["grid"]
+        grid = TileGrid(**{**grid, "shape": tuple(grid["shape"])})
+        return cls(Engine(**words["engine"]), Plan(**{**plan, "grid": grid}))
+
+
 @contextmanager
 def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
     """Open a raster, put the model on its device, settle the plan: all but the walk itself."""
     model = load(options.model, options.scale)
     with opened(raster, model, options) as reader:
-        pixels = reader.info.height * reader.info.width
-        step = make_step(model, settle(model, options.engine, pixels))
-        memory = _device_memory(step.device)
-        plan = make_plan(reader.info.shape, step.card, options.plan, step.device, memory)
-        yield Walk(plan, reader, step)
+        yield walk_of(model, reader, settle_run(model, reader.info, options))
+
+
+def settle_run(model: Model, info: RasterInfo, options: PredictOptions) -> Settled:
+    """Return how a model is run on a raster: no `auto` is left."""
+    engine = settle(model, options.engine, info.height * info.width)
+    memory = _device_memory(engine.device)
+    return Settled(engine, make_plan(info.shape, model.card, options.plan, engine.device, memory))
+
+
+def walk_of(model: Model, reader: Reader, settled: Settled) -> Walk:
+    """Return the walk of what was settled; nothing is asked or probed again."""
+    return Walk(settled.plan, reader, make_step(model, settled.engine))
 
 
 @contextmanager

@@ -116,11 +116,16 @@ class Walk:
                         self.on_tile()
                 yield from blender.finished(row)
 
+    def over(self, runs: Iterable[Sequence[Cell]]) -> Generator[Sums | Nothing, None, None]:
+        """Yield the cells of several runs, each of consecutive rows of one band."""
+        for cells in runs:
+            yield from self.summed(cells)
+
     def everything(self) -> Generator[Sums | Nothing, None, None]:
         """Yield all cells, band by band, top to bottom."""
         grid = self.plan.grid
-        for band in range(len(grid.bands)):
-            yield from self.summed([grid.cell(row, band) for row in range(grid.rows)])
+        bands = range(len(grid.bands))
+        return self.over([grid.cell(row, band) for row in range(grid.rows)] for band in bands)
 
     def blended(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, NDArray[np.uint8]]]:
         """Yield finished, quantised cells: a function of the raster, the plan and these cells.
