@@ -36,11 +36,13 @@ COMMANDS = {
     "doctor": "Versions, device, threads: one paste for a bug report.",
 }
 INTERRUPTED, TERMINATED = 130, 143
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 class Terminated(BaseException):
-    """SIGTERM came: unwind, so that nothing half-written is left."""
+    """SIGTERM or SIGHUP came: unwind, so that nothing half-written is left."""
 
 
 class Lazy(click.Group):
@@ -133,17 +135,18 @@ def _end(error: BaseException, *, verbose: bool) -> int:
     """Say in one line how a command ended; return the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return int(error.exit_code)
+    left = "; ".join(getattr(error, "__notes__", []))
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return _say("interrupted; nothing was left behind", INTERRUPTED)
+        return _say(f"interrupted; {left or 'nothing was left behind'}", INTERRUPTED)
     if isinstance(error, Terminated):
-        return _say("terminated; nothing was left behind", TERMINATED)
+        return _say(f"terminated; {left or 'nothing was left behind'}", TERMINATED)
     if isinstance(error, click.ClickException):
         return _say(error.format_message(), error.exit_code)
     if verbose:
         traceback.print_exc()
     if isinstance(error, GeounetError):
-        return _say(str(error), error.exit_code)
-    return _say(_circumstance(error), 1)
+        return _say("; ".join(filter(None, (str(error), left))), error.exit_code)
+    return _say("; ".join(filter(None, (_circumstance(error), left))), 1)
 
 
 def _stop(number: int, _: object) -> None:

@@ -66,7 +66,17 @@ from .progress import Bar
 @click.option("--split", is_flag=True, help="Part blobs that are several buildings.")
 @click.option("--crs", help="CRS of the output; GeoJSON has its own.  [the raster's]")
 @infers
-@click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with what an unfinished run had done; what is finished is left alone.",
+)
+@click.option(
+    "-f",
+    "--overwrite",
+    is_flag=True,
+    help="Replace outputs that exist, drop what an unfinished run had done.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
@@ -92,7 +102,7 @@ def command(
         if not as_json:
             click.echo("\n".join(map(str, result.out)))
         if not quiet and not as_json:
-            click.echo(_line(result), err=True)
+            click.echo(_line(result, target), err=True)
     if as_json:
         click.echo(json.dumps(_summary(results)))
 
@@ -101,21 +111,27 @@ def _summary(results: list[Any]) -> dict[str, Any]:
     """The JSON object of interface: counts are sums, settings those of the first scene."""
     parts = [result.as_dict() for result in results]
     whole: dict[str, Any] = {"scenes": len(parts), "failed": [], **parts[0]}
-    for key in ("pixels", "valid_pixels", "tiles", "tiles_skipped", "polygons"):
+    counts = ("pixels", "valid_pixels", "pixels_resumed", "tiles", "tiles_skipped", "polygons")
+    for key in (*counts, "finished_before"):
         whole[key] = sum(part[key] for part in parts)
     whole["out"] = [path for part in parts for path in part["out"]]
     stages = {stage for part in parts for stage in part["seconds"]}
     seconds = {s: sum(part["seconds"].get(s, 0.0) for part in parts) for s in sorted(stages)}
     whole["seconds"] = {stage: round(spent, 3) for stage, spent in seconds.items()}
-    whole["mpix_per_s"] = round(whole["pixels"] / 1e6 / max(seconds["total"], 1e-9), 3)
+    done = whole["pixels"] - whole["pixels_resumed"]
+    whole["mpix_per_s"] = round(done / 1e6 / max(seconds["total"], 1e-9), 3)
     whole["peak_memory_bytes"] = max(part["peak_memory_bytes"] for part in parts)
     return whole
 
 
-def _line(result: Any) -> str:
+def _line(result: Any, target: Path) -> str:
     noun = "footprint" if result.polygons == 1 else "footprints"
+    if result.finished_before:
+        return f"geounet: {target} was finished before ({result.polygons:,} {noun}); left alone"
+    resumed = result.pixels_resumed / result.pixels
+    gone_on = f"{resumed:.0%} were done before, " if result.pixels_resumed else ""
     return (
-        f"geounet: {result.polygons:,} {noun} in {result.seconds['total']:.0f} s "
+        f"geounet: {gone_on}{result.polygons:,} {noun} in {result.seconds['total']:.0f} s "
         f"({result.mpix_per_s:.2f} Mpx/s on {result.device}, {result.backend} {result.precision}, "
         f"tile {result.tile}, halo {result.halo}), "
         f"peak memory {result.peak_memory_bytes / 1e9:.1f} GB"

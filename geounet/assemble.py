@@ -5,100 +5,67 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
-from geounet.errors import OutputError
 from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
-from geounet.footprints.formats import check_formats, convert
+from geounet.footprints.formats import convert
 from geounet.footprints.outlines.neighbours import Outliner
 from geounet.footprints.outlines.workers import Workers
-from geounet.footprints.parts.part import Parter
-from geounet.footprints.parts.store import Store
 from geounet.footprints.spool import Spool
 from geounet.footprints.stored import Stored
-from geounet.footprints.table import STATUSES, TableOptions, drawn, output_crs, write_gpkg
+from geounet.footprints.table import STATUSES, drawn, write_gpkg
 from geounet.footprints.trace import Tracer
 from geounet.outputs import staged
 from geounet.pixels import Pixels
+from geounet.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from geounet.footprints.outlined import Outlined
-    from geounet.footprints.outlines.outline import OutlineOptions
+    from geounet.footprints.parts.store import Store
     from geounet.footprints.rings import Footprints
-    from geounet.plan import Plan
-    from geounet.raster import RasterInfo
-    from geounet.targets import Targets
+    from geounet.order import Order
     from geounet.walk import Segment, Tally
 
 
 class Assembly:
     """Owner of the outputs of a run: all of them appear when `write` is done, or none."""
 
-    def __init__(
-        self,
-        info: RasterInfo,
-        plan: Plan,
-        targets: Targets,
-        table: TableOptions,
-        outlines: OutlineOptions,
-        tally: Tally,
-    ) -> None:
+    def __init__(self, order: Order, folder: Path, store: Store | None, tally: Tally) -> None:
         """Keep what is needed; files are opened by the `with` block.
 
         Args:
-            info: of the grid that was inferred.
-            plan: of the run.
-            targets: checked.
-            table: how footprints become rows.
-            outlines: how they are drawn.
+            order: what is to be made, checked.
+            folder: for what is in the making, on the disk of the footprints.
+            store: where the q of all cells waits when `write` is called, if it is wanted.
             tally: whose clocks are used.
-
-        Raises:
-            OptionError: the CRS asked for is not known, or holds no map; an output is read.
         """
-        self.crs = output_crs(info, table)
-        check_formats(targets.vectors, self.crs, asked=table.crs is not None)
-        targets.spare(info.files)
-        self._info, self._plan, self.targets = info, plan, targets
-        self.table, self._outlines, self._tally = table, outlines, tally
+        self.order, self._folder, self._store, self._tally = order, folder, store, tally
         self._stack = ExitStack()
-        self._tracer = Tracer(info.shape, plan.classes)
-        self._coverage_tracer = Tracer(info.shape, len(STATUSES))
+        self._tracer = Tracer(order.info.shape, order.plan.classes)
+        self._coverage_tracer = Tracer(order.info.shape, len(STATUSES))
         self.valid_pixels = 0
 
-    @property
-    def wants_q(self) -> bool:
-        """Whether segments are to bring their q."""
-        return self.targets.rasters or self._outlines.split
-
-    @property
-    def folder(self) -> Path:
-        """A folder for what waits, beside the output; gone in the end."""
-        return self._folder
-
     def __enter__(self) -> Self:
-        """Make the state folder, stage the outputs."""
+        """Stage the outputs."""
+        targets = self.order.targets
         with ExitStack() as stack:
-            folders: dict[Path, Path] = {}
-            for path in self.targets.paths:  # a rename stays on its disk: one folder a place
+            folders = {targets.footprints.parent.resolve(): self._folder}
+            for path in targets.paths:  # a rename stays on its disk: one folder a place
                 if path.parent.resolve() not in folders:
-                    folders[path.parent.resolve()] = Path(stack.enter_context(_state(path)))
-            self._folder = folders[self.targets.footprints.parent.resolve()]
+                    folders[path.parent.resolve()] = stack.enter_context(State(path)).work
             self._spool = stack.enter_context(Spool(self._folder / "footprints"))
             self._coverage = stack.enter_context(Spool(self._folder / "coverage"))
-            self._store = self._second_look(stack)
             # the footprints are staged first, so that they appear last
             self._staged = {
                 path: stack.enter_context(staged(path, folder=folders[path.parent.resolve()]))
-                for path in self.targets.paths
+                for path in targets.paths
             }
-            words = self.table.classes, self._staged, self._folder, self.targets
-            self._pixels = stack.enter_context(Pixels(self._info, self._plan, *words))
+            pixels = Pixels(self.order, self._staged, self._folder)
+            self._pixels = stack.enter_context(pixels)
             self._stack = stack.pop_all()
         return self
 
@@ -114,7 +81,8 @@ class Assembly:
     @property
     def package(self) -> Path:
         """The GeoPackage with the footprints, whether it is asked for or others are made of it."""
-        asked = [path for path in self.targets.vectors if path.suffix.lower() == VECTOR_SUFFIXES[0]]
+        vectors = self.order.targets.vectors
+        asked = [path for path in vectors if path.suffix.lower() == VECTOR_SUFFIXES[0]]
         return self._staged[asked[0]] if asked else self._folder / "footprints.gpkg"
 
     def staged(self, path: Path) -> Path:
@@ -140,8 +108,6 @@ class Assembly:
             segment: the next cell of its band from the top; bands may come in any order.
         """
         with self._tally.clock("write"):
-            if self._store is not None and segment.q is not None:
-                self._store.write(segment.q, segment.cell.core)
             self._pixels.add(segment)
         return replace(segment, q=None)
 
@@ -156,60 +122,38 @@ class Assembly:
             self._coverage.append(self._coverage_tracer.finish())
         with self._tally.clock("write"):
             self._pixels.finish()
-            with Workers() as workers:
-                seen = partial(drawn, info=self._info, options=self.table)
-                words = self._outlines, self._info.shape, workers, self._parter()
-                outliner = Outliner(self._spool, seen, *words)
-                count = write_gpkg(
-                    self.package,
-                    self._spool,
-                    self._info,
-                    self.table,
-                    facts,
-                    outline=partial(self._outline, outliner),
-                    coverage=self._coverage,
-                )
+            count = self._write_package(facts)
             self._convert(facts)
         self._tally.seconds["write"] -= self._tally.seconds["regularize"]
         return count
+
+    def _write_package(self, facts: dict[str, Any]) -> int:
+        info, table = self.order.info, self.order.table
+        with Workers() as workers:
+            seen = partial(drawn, info=info, options=table)
+            words = self.order.outlines, info.shape, workers, self.order.parter(self._store)
+            outliner = Outliner(self._spool, seen, *words)
+            return write_gpkg(
+                self.package,
+                self._spool,
+                info,
+                table,
+                facts,
+                outline=partial(self._outline, outliner),
+                coverage=self._coverage,
+            )
 
     def _convert(self, facts: dict[str, Any]) -> None:
         """Copy the footprints from the GeoPackage to the other kinds of files."""
         package = self.package
         rows = [
-            Stored(package=package, layer=layer, crs=self.crs, facts=facts)
-            for layer in self.table.layers
+            Stored(package=package, layer=layer, crs=self.order.crs, facts=facts)
+            for layer in self.order.table.layers
         ]
-        for path in self.targets.vectors:
+        for path in self.order.targets.vectors:
             if self._staged[path] != package:
                 convert(rows, self._staged[path])
 
     def _outline(self, outliner: Outliner, batch: Footprints) -> Outlined:
         with self._tally.clock("regularize"):
             return outliner(batch)
-
-    def _second_look(self, stack: ExitStack) -> Store | None:
-        """Return where q waits until blobs are parted, if they are."""
-        if not self._outlines.split:
-            return None
-        path = self._folder / "q.bin"
-        return stack.enter_context(Store(path, self._plan.classes, self._info.shape))
-
-    def _parter(self) -> Parter | None:
-        if self._store is None:
-            return None
-        return Parter(
-            store=self._store,
-            transform=self._info.transform,
-            crs=self._info.crs,
-            least_m2=self.table.min_area_m2,
-            least_pixels=self.table.min_pixels,
-        )
-
-
-def _state(out: Path) -> TemporaryDirectory[str]:
-    """The state folder: the only thing a killed run leaves."""
-    try:
-        return TemporaryDirectory(prefix=f"{out.name}.", suffix=".state", dir=out.parent)
-    except OSError as error:
-        raise OutputError(f"{out}: its folder cannot be written to ({error.strerror})") from error

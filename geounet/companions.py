@@ -33,7 +33,7 @@ def write_companions(
         facts: provenance.
         summary: of the result, as `--json` prints it.
     """
-    targets = assembly.targets
+    targets = assembly.order.targets
     if targets.report is not None:
         _write_report(assembly, targets.report, reader, facts, summary)
     if targets.project is not None:
@@ -70,16 +70,16 @@ def _write_project(
     info: RasterInfo,
     bands: tuple[int, ...] | None,
 ) -> None:
-    targets, table = assembly.targets, assembly.table
+    order = assembly.order
     results = Results(
         raster=source,
         info=info,
         bands=bands,
-        footprints=shown(targets.vectors),
-        crs=assembly.crs,
-        layers=table.layers,
-        classes=table.classes,
-        probability=targets.probability,
-        mask=targets.mask,
+        footprints=shown(order.targets.vectors),
+        crs=order.crs,
+        layers=order.table.layers,
+        classes=order.table.classes,
+        probability=order.targets.probability,
+        mask=order.targets.mask,
     )
     write_project(assembly.staged(project), project.parent, results.as_layers(), info)

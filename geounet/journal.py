@@ -1,73 +1,251 @@
-"""Segments on disk: cells come in any order, strips are taken out from top to bottom."""
+"""What is done: segments of finished cells on disk, each with its checksum, in any order.
+
+The file only grows. A run that dies leaves a torn last record at most, which the next one cuts off.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import struct
+import time
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from io import BytesIO, FileIO
+from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
+from geounet.errors import OutputError
 from geounet.footprints.corners import CellTrace
-from geounet.walk import Segment, nothing
+from geounet.outputs import write_whole
+from geounet.state import CELLS
+from geounet.walk import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from geounet.area import Area
-    from geounet.grid import TileGrid
+    from numpy.typing import NDArray
+
+    from geounet.footprints.parts.store import Store
+    from geounet.grid import Cell
+    from geounet.walk import Walk
 
 Strip = list[Segment]
 
+SYNC_EVERY = 5.0
+"""Seconds after which what was written is put on the disk itself: what a power cut may cost."""
 
-def strips(
-    grid: TileGrid, segments: Iterable[Segment], folder: Path, area: Area | None = None
-) -> Iterator[Strip]:
-    """Yield the segments of each row of tiles, left to right, top to bottom.
+HEAD = struct.Struct("<4sIIQIQ")
+"""Marker, row, band, pixels with data, checksum of q, bytes that follow."""
 
-    A raster of one band of columns streams; of several, segments wait in the folder until the
-    last band is done.
+SUM = struct.Struct("<I")
+"""Checksum of all before it."""
 
-    Args:
-        grid: where cells lie.
-        segments: of all cells, band by band.
-        folder: existing; holds a file a segment for as long as it waits.
-        area: where a result is wanted.
-    """
-    if len(grid.bands) == 1:
-        yield from ([segment] for segment in segments)
-        return
-    journal = Journal(folder, area)
-    for segment in segments:
-        journal.put(segment)
-    for row in range(grid.rows):
-        yield [journal.take(grid, row, band) for band in range(len(grid.bands))]
+MARKER = b"cell"
+
+
+@dataclass(frozen=True)
+class _Record:
+    """Where a segment stands in the file."""
+
+    start: int
+    """First byte of its arrays."""
+    size: int
+    """Bytes of them."""
+    valid_pixels: int
+    """Pixels with data; without any there are no arrays."""
 
 
 class Journal:
-    """A folder with two `.npz` files for each segment that has data."""
+    """Owner of the finished cells of a run; leave the `with` block to close the file."""
 
-    def __init__(self, folder: Path, area: Area | None = None) -> None:
-        """Use an existing folder."""
-        self._folder, self._area = folder, area
-        self._valid_pixels: dict[tuple[int, int], tuple[int, int]] = {}
+    def __init__(self, folder: Path, walk: Walk, store: Store | None) -> None:
+        """Find the cells that are done, and cut off what is torn.
+
+        Args:
+            folder: of the state.
+            walk: that gives the cells; its plan says where they lie.
+            store: where q is kept, if it is.
+
+        Raises:
+            OutputError: the file cannot be opened.
+        """
+        self._path, self._grid = folder / CELLS, walk.plan.grid
+        self._walk, self._store = walk, store
+        self._records: dict[tuple[int, int], _Record] = {}
+        self._synced = time.monotonic()
+        try:
+            self._file = FileIO(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be written to ({error.strerror})") from error
+        self._recover()
+
+    def __enter__(self) -> Self:
+        """Return the journal."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file; what it holds stays."""
+        self._file.close()
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of the cells that are done."""
+        return sum(len(self._grid.cell(*key).cols) for key in self._records)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the cells that are done."""
+        cores = [self._grid.cell(*key).core for key in self._records]
+        return sum(int(core.height) * int(core.width) for core in cores)
+
+    def __contains__(self, cell: Cell) -> bool:
+        """Return whether a cell is done."""
+        return (cell.row, cell.band) in self._records
+
+    def missing(self) -> Iterator[list[Cell]]:
+        """Yield the cells that are not done: consecutive rows of one band at a time."""
+        run: list[Cell] = []
+        for cell in self._grid.cells():
+            if run and (cell in self or cell.band != run[-1].band):
+                yield run
+                run = []
+            if cell not in self:
+                run.append(cell)
+        if run:
+            yield run
+
+    def completed(self, found: Iterator[Segment]) -> Iterator[Segment]:
+        """Yield the segments of all cells in the order of work: those that are done, and the rest.
+
+        Args:
+            found: segments of the missing cells, in order; each is kept before it is handed on.
+        """
+        for cell in self._grid.cells():
+            if cell in self:
+                yield self.take(cell, with_q=True)
+                continue
+            segment = next(found)
+            assert segment.cell == cell, (segment.cell, cell)
+            self.put(segment)
+            yield segment
+
+    def strips(self, segments: Iterator[Segment]) -> Iterator[Strip]:
+        """Yield the segments of each row of tiles, left to right, top to bottom.
+
+        A raster of one band of columns streams; of several, segments wait until the last is done.
+        """
+        grid = self._grid
+        if len(grid.bands) == 1:
+            yield from ([segment] for segment in segments)
+            return
+        for _ in segments:
+            pass
+        for row in range(grid.rows):
+            yield [self.take(grid.cell(row, band)) for band in range(len(grid.bands))]
 
     def put(self, segment: Segment) -> None:
-        """Write a segment but for its q, or take note that its cell has no data."""
-        cell, trace = segment.cell, segment.trace
-        self._valid_pixels[cell.row, cell.band] = segment.valid_pixels, len(trace.row_sums)
-        if segment.valid_pixels:
-            trace.save(self._path(cell.row, cell.band, "trace"))
-            segment.coverage.save(self._path(cell.row, cell.band, "coverage"))
+        """Keep a segment.
 
-    def take(self, grid: TileGrid, row: int, band: int) -> Segment:
-        """Return a segment and forget it."""
-        cell = grid.cell(row, band)
-        valid_pixels, classes = self._valid_pixels.pop((row, band))
-        if not valid_pixels:
-            return nothing(cell, classes, self._area)
-        paths = [self._path(row, band, kind) for kind in ("trace", "coverage")]
-        trace, coverage = (CellTrace.load(path) for path in paths)
-        for path in paths:
-            path.unlink()
-        return Segment(cell, None, trace, coverage, valid_pixels)
+        Raises:
+            OutputError: the disk is full.
+        """
+        cell, payload, q_sum = segment.cell, b"", 0
+        try:
+            if segment.valid_pixels:
+                payload = _packed(segment)
+                if self._store is not None and segment.q is not None:
+                    self._store.write(segment.q, cell.core)
+                    q_sum = zlib.crc32(np.ascontiguousarray(segment.q).data)
+            head = (MARKER, cell.row, cell.band, segment.valid_pixels, q_sum, len(payload))
+            start = self._append(HEAD.pack(*head) + payload)
+            self._sync_if_due()
+        except OSError as error:
+            raise OutputError(
+                f"{self._path.parent}: cannot be written ({(error.strerror or '').lower()}); "
+                "free some space"
+            ) from error
+        record = _Record(start + HEAD.size, len(payload), segment.valid_pixels)
+        self._records[cell.row, cell.band] = record
 
-    def _path(self, row: int, band: int, kind: str) -> Path:
-        return self._folder / f"{row:06d}-{band:04d}.{kind}.npz"
+    def take(self, cell: Cell, *, with_q: bool = False) -> Segment:
+        """Return the segment of a cell that is done."""
+        record = self._records[cell.row, cell.band]
+        if not record.valid_pixels:
+            return self._walk.nothing(cell)
+        self._file.seek(record.start)
+        stream = BytesIO(_read(self._file, record.size))
+        trace, coverage = CellTrace.load(stream), CellTrace.load(stream)
+        segment = Segment(cell, None, trace, coverage, record.valid_pixels)
+        return replace(segment, q=self._q(cell)) if with_q else segment
+
+    def _recover(self) -> None:
+        """Find the cells whose record and q are whole, and cut off what follows the last."""
+        end = 0
+        for record, key, q_sum in self._whole():
+            end = record.start + record.size + SUM.size
+            if self._q_sum(self._grid.cell(*key), record) == q_sum:
+                self._records[key] = record
+            self._file.seek(end)
+        self._file.truncate(end)
+
+    def _append(self, data: bytes) -> int:
+        """Write a record at the end, wholly or not at all; return where it starts."""
+        start = self._file.seek(0, os.SEEK_END)
+        try:
+            write_whole(self._file, data + SUM.pack(zlib.crc32(data)))
+        except BaseException:
+            with suppress(OSError):
+                self._file.truncate(start)
+            raise
+        return start
+
+    def _sync_if_due(self) -> None:
+        if time.monotonic() - self._synced < SYNC_EVERY:
+            return
+        if self._store is not None:
+            self._store.sync()
+        os.fsync(self._file.fileno())
+        self._synced = time.monotonic()
+
+    def _whole(self) -> Iterator[tuple[_Record, tuple[int, int], int]]:
+        """Yield the records of the file up to the first that is torn."""
+        start = self._file.seek(0)
+        while len(head := _read(self._file, HEAD.size)) == HEAD.size:
+            marker, row, band, valid_pixels, q_sum, size = HEAD.unpack(head)
+            if marker != MARKER:
+                return
+            data = head + _read(self._file, size)
+            if _read(self._file, SUM.size) != SUM.pack(zlib.crc32(data)):
+                return
+            yield _Record(start + HEAD.size, size, valid_pixels), (row, band), q_sum
+            start += len(data) + SUM.size
+
+    def _q(self, cell: Cell) -> NDArray[np.uint8] | None:
+        if self._store is None:
+            return None
+        core = cell.core
+        at = int(core.row_off), int(core.col_off), (int(core.height), int(core.width))
+        return np.stack([self._store.read(plane, *at) for plane in range(self._walk.plan.classes)])
+
+    def _q_sum(self, cell: Cell, record: _Record) -> int:
+        q = self._q(cell) if record.valid_pixels else None
+        return 0 if q is None else zlib.crc32(q.data)
+
+
+def _packed(segment: Segment) -> bytes:
+    stream = BytesIO()
+    segment.trace.save(stream)
+    segment.coverage.save(stream)
+    return stream.getvalue()
+
+
+def _read(file: FileIO, size: int) -> bytes:
+    """Return so many bytes, fewer at the end of the file alone."""
+    parts, left = [], size
+    while left and (part := file.read(left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from geounet.backends.choose import Wanted
+from geounet.errors import OptionError
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.plan import PlanOptions
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 SIDES = ("probability", "mask", "report", "rle", "project")
 """Options that name further outputs."""
 
-WITHOUT_EFFECT = ("plan", *SIDES, "also", "overwrite", "allow_vrt")
+WITHOUT_EFFECT = ("plan", *SIDES, "also", "overwrite", "resume", "allow_vrt")
 """Options that do not change the footprints; the plan's are stored as they were settled."""
 
 
@@ -79,9 +80,18 @@ class PredictOptions:
     threads: int | None = None
     """Threads of the network on a CPU."""
     overwrite: bool = False
-    """Replace outputs that exist."""
+    """Replace outputs that exist, and drop what an unfinished run had done."""
+    resume: bool = False
+    """Go on with what an unfinished run had done; what is finished is left alone."""
     allow_vrt: bool = False
     """Open a VRT whose sources lie outside its folder."""
+
+    def __post_init__(self) -> None:
+        """Refuse options that contradict each other."""
+        if self.resume and self.overwrite:
+            raise OptionError(
+                "--resume keeps what was done and --overwrite drops it; leave one of them out"
+            )
 
     @property
     def engine(self) -> Wanted:

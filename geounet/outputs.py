@@ -12,6 +12,7 @@ from geounet.errors import GeounetError, OptionError, OutputError, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from io import FileIO
 
 DATABASE_SIDES = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a GeoPackage that is open, or was killed."""
@@ -108,6 +109,17 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_whole(file: FileIO, data: bytes | memoryview) -> None:
+    """Write all of some bytes to an unbuffered file, which may take a part at a time.
+
+    Raises:
+        OSError: the disk is full or gone.
+    """
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def make_folder(folder: Path) -> None:

@@ -19,35 +19,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.windows import Window
 
-    from geounet.plan import Plan
-    from geounet.raster import RasterInfo
-    from geounet.targets import Targets
+    from geounet.order import Order
     from geounet.walk import Segment
 
 
 class Pixels:
     """Rasters and runs in the making; what is not finished when the `with` block ends is gone."""
 
-    def __init__(
-        self,
-        info: RasterInfo,
-        plan: Plan,
-        classes: tuple[str, ...],
-        staged: Mapping[Path, Path],
-        folder: Path,
-        targets: Targets,
-    ) -> None:
+    def __init__(self, order: Order, staged: Mapping[Path, Path], folder: Path) -> None:
         """Make the files.
 
         Args:
-            info: of the grid.
-            plan: whose level tells building from background.
-            classes: their names.
+            order: which are wanted, and of what.
             staged: a target → where it is written until everything is whole.
             folder: where run lengths wait.
-            targets: which files are wanted.
         """
-        self._level = plan.level
+        self._level, targets = order.plan.level, order.targets
+        info, classes = order.info, order.table.classes
         self._probability: CogWriter | None = None
         self._mask: CogWriter | None = None
         self._runs: tuple[RunFile, Path] | None = None

@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geounet.assemble import Assembly
+from geounet.backends.load import load
 from geounet.companions import write_companions
 from geounet.errors import GeounetWarning
-from geounet.journal import strips
+from geounet.finished import finished_before
+from geounet.journal import Journal
 from geounet.options import PredictOptions, outline_options, table_options, targets
-from geounet.prepare import prepared
+from geounet.order import Order
+from geounet.prepare import Settled, opened, prepared, settle_run, walk_of
 from geounet.project import check_place
-from geounet.provenance import facts_of
+from geounet.provenance import facts_of, key_of
 from geounet.quantise import NODATA, STEPS
 from geounet.relay import relay
 from geounet.result import Result, result_of
+from geounet.state import State
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from geounet.backends import Model
     from geounet.plan import Plan
     from geounet.stitch import Nothing, Sums
+    from geounet.targets import Targets
     from geounet.walk import Segment, Walk
 
 __all__ = ["PredictOptions", "Result", "carry_out", "predict", "prepared", "stream"]
@@ -54,22 +59,32 @@ def predict(
     Raises:
         GeounetError: see `geounet.errors`; nothing is left at the output paths.
     """
-    started, options = time.perf_counter(), options or PredictOptions()
+    options, started = options or PredictOptions(), time.perf_counter()
     goals = targets(Path(out), options)
-    goals.check(raster, overwrite=options.overwrite)
-    with prepared(raster, options) as ready:
-        plan, reader, step, tally = ready.plan, ready.reader, ready.step, ready.tally
-        walk = replace(ready, on_tile=_counter(plan, progress))
-        table = table_options(reader.info, step.card, options)
-        outlines = outline_options(reader.info, options)
-        if goals.project is not None:
-            check_place(reader.info)
-        facts = facts_of(raster, step, options, plan)
-        with Assembly(reader.info, plan, goals, table, outlines, tally) as assembly:
-            carry_out(walk, assembly)
+    goals.check(raster, overwrite=options.overwrite, resume=options.resume)
+    if options.resume and goals.finished:
+        return finished_before(raster, goals, options)
+    model = load(options.model, options.scale)
+    with opened(raster, model, options) as reader, State(goals.footprints) as state:
+        key = key_of(reader.info, options)
+        found = state.settled(key) if options.resume else None
+        settled = found or settle_run(model, reader.info, options).as_json()
+        walk = walk_of(model, reader, Settled.of_json(settled), options)
+        order = _order(walk, goals, options)
+        if found is None:
+            state.begin(key, settled)
+        with (
+            order.store(state.folder) as store,
+            Journal(state.folder, walk, store) as journal,
+            Assembly(order, state.work, store, walk.tally) as assembly,
+        ):
+            resumed = journal.pixels
+            walk = replace(walk, on_tile=_counter(walk.plan, journal.tiles, progress))
+            carry_out(walk, assembly, journal)
+            facts = facts_of(raster, walk, options, key)
             polygons = assembly.write(facts)
-            tally.seconds["total"] = time.perf_counter() - started
-            result = result_of(walk, goals.paths, polygons, assembly.valid_pixels)
+            walk.tally.seconds["total"] = time.perf_counter() - started
+            result = result_of(walk, assembly, polygons, resumed)
             write_companions(assembly, reader, raster, options, facts, result.as_dict())
     _warn_of_memory(result, options)
     return result
@@ -101,23 +116,33 @@ def stream(
                 yield cell.core, p
 
 
-def carry_out(walk: Walk, assembly: Assembly) -> None:
-    """Infer in this thread, quantise and trace in a second, link and write in a third."""
+def carry_out(walk: Walk, assembly: Assembly, journal: Journal) -> None:
+    """Infer in this thread, quantise and trace in a second, keep, link and write in a third."""
 
     def trace(cells: Iterator[Sums | Nothing]) -> None:
-        segments = walk.traced(cells, keep_q=assembly.wants_q)
+        segments = walk.traced(cells, keep_q=assembly.order.wants_q)
         relay(segments, write, name="geounet-write")
 
     def write(segments: Iterator[Segment]) -> None:
-        written = (assembly.written(segment) for segment in segments)
-        for strip in strips(walk.plan.grid, written, assembly.folder, walk.area):
+        written = (assembly.written(segment) for segment in journal.completed(segments))
+        for strip in journal.strips(written):
             assembly.add(strip)
 
-    relay(walk.everything(), trace, name="geounet-trace")
+    relay(walk.over(journal.missing()), trace, name="geounet-trace")
 
 
-def _counter(plan: Plan, progress: Progress) -> Callable[[], None]:
-    done, total = 0, len(plan.grid)
+def _order(walk: Walk, goals: Targets, options: PredictOptions) -> Order:
+    info, card = walk.reader.info, walk.step.card
+    if goals.project is not None:
+        check_place(info)
+    table, outlines = table_options(info, card, options), outline_options(info, options)
+    order = Order(info, walk.plan, goals, table, outlines)
+    order.check()
+    return order
+
+
+def _counter(plan: Plan, done: int, progress: Progress) -> Callable[[], None]:
+    total = len(plan.grid)
 
     def count() -> None:
         nonlocal done

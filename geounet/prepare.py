@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geounet.annotations.area import box_area, read_area
 from geounet.area import Within
 from geounet.backends.choose import settle
-from geounet.backends.engine import make_step
+from geounet.backends.engine import Engine, make_step
 from geounet.backends.load import load
 from geounet.errors import GeounetWarning, OptionError
 from geounet.fit import check_bands, check_fit, target_gsd
+from geounet.grid import TileGrid
 from geounet.memory import Room
-from geounet.plan import make_plan
+from geounet.plan import Plan, make_plan
 from geounet.raster import RasterInfo, Reader, open_raster
 from geounet.resample import Resampled
 from geounet.walk import Walk
@@ -25,8 +27,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from geounet.area import Area
-    from geounet.backends import Model, Step
+    from geounet.backends import Model
     from geounet.options import PredictOptions
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a run asks and probes once: the same engine and plan, the same result."""
+
+    engine: Engine
+    """How the model is run."""
+    plan: Plan
+    """What is done with it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def of_json(cls, words: dict[str, Any]) -> Settled:
+        """Return what `as_json` was made of."""
+        plan, grid = words["plan"], words["plan"]["grid"]
+        grid = TileGrid(**{**grid, "shape": tuple(grid["shape"])})
+        return cls(Engine(**words["engine"]), Plan(**{**plan, "grid": grid}))
 
 
 @contextmanager
@@ -34,15 +58,24 @@ def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
     """Open a raster, put the model on its device, settle the plan: all but the walk itself."""
     model = load(options.model, options.scale)
     with opened(raster, model, options) as reader:
-        pixels = reader.info.height * reader.info.width
-        step = make_step(model, settle(model, options.engine, pixels))
-        plan = make_plan(reader.info.shape, step.card, options.plan, _room(step))
-        area = area_of(reader.info, options)
-        if area is None:
-            yield Walk(plan, reader, step)
-        else:  # two tiles: what one that counts may see, and what that may mirror
-            near = area.grown(2 * plan.grid.tile, reader.info.shape)
-            yield Walk(plan, Within(reader, near), step, area)
+        yield walk_of(model, reader, settle_run(model, reader.info, options), options)
+
+
+def settle_run(model: Model, info: RasterInfo, options: PredictOptions) -> Settled:
+    """Return how a model is run on a raster: no `auto` is left."""
+    engine = settle(model, options.engine, info.height * info.width)
+    return Settled(engine, make_plan(info.shape, model.card, options.plan, _room(engine)))
+
+
+def walk_of(model: Model, reader: Reader, settled: Settled, options: PredictOptions) -> Walk:
+    """Return the walk of what was settled; nothing is asked or probed again."""
+    plan, step = settled.plan, make_step(model, settled.engine)
+    area = area_of(reader.info, options)
+    if area is None:
+        return Walk(plan, reader, step)
+    # two tiles: what one that counts may see, and what that may mirror
+    near = area.grown(2 * plan.grid.tile, reader.info.shape)
+    return Walk(plan, Within(reader, near), step, area)
 
 
 @contextmanager
@@ -73,14 +106,14 @@ def area_of(info: RasterInfo, options: PredictOptions) -> Area | None:
     return None if options.aoi is None else read_area(Path(options.aoi), info)
 
 
-def _room(step: Step) -> Room:
+def _room(engine: Engine) -> Room:
     """Where the network runs, with what, and how much memory it finds there."""
-    room = Room(step.device, backend=step.backend, precision=step.precision)
-    if not step.device.startswith("cuda"):
+    room = Room(engine.device, backend=engine.backend, precision=engine.precision)
+    if not engine.device.startswith("cuda"):
         return room
     from geounet.backends.torch import free_memory  # noqa: PLC0415
 
-    return replace(room, on_device=free_memory(step.device))
+    return replace(room, on_device=free_memory(engine.device))
 
 
 def _warn_of_pixels(info: RasterInfo) -> None:

@@ -1,37 +1,101 @@
-"""What an output says of where it comes from."""
+"""What an output says of where it comes from, and what makes two runs the same."""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, fields
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geounet import __version__
-from geounet.options import WITHOUT_EFFECT
+from geounet.model import OnnxModel, Segmenter, find_model
+from geounet.options import SIDES, WITHOUT_EFFECT
 from geounet.sources import identity
+from geounet.state import FORMAT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from geounet.backends import Step
+    from geounet.backends import Model
     from geounet.options import PredictOptions
-    from geounet.plan import Plan
+    from geounet.raster import RasterInfo
+    from geounet.walk import Walk
+
+SOFTWARE = f"geounet {__version__}"
+
+FURTHER = "further outputs"
+"""Name in a key of what does not change the footprints."""
 
 
-def facts_of(raster: str | Path, step: Step, options: PredictOptions, plan: Plan) -> dict[str, Any]:
-    """Return software, input, model and settled options, as plain JSON."""
+def facts_of(
+    raster: str | Path, walk: Walk, options: PredictOptions, key: dict[str, Any]
+) -> dict[str, Any]:
+    """Return software, input, model and settled options, as plain JSON, with the key beside."""
+    step, plan = walk.step, walk.plan
+    settled = {"model": step.card.name, "threshold": plan.level / 254}
+    settled |= {"backend": step.backend, "precision": step.precision}
+    settled |= {"tile": plan.grid.tile, "halo": plan.grid.halo, "blend": plan.blend}
+    return _plain(
+        {
+            "software": SOFTWARE,
+            "input": identity(raster),
+            "model": asdict(step.card),
+            "options": _asked(options) | settled,
+            "asked": {name: value for name, value in key.items() if name != FURTHER},
+        }
+    )
+
+
+def key_of(info: RasterInfo, options: PredictOptions) -> dict[str, Any]:
+    """Return what makes two runs the same, by name, as plain JSON.
+
+    Args:
+        info: of the raster, with the files it is read from.
+        options: as they were asked for.
+
+    Raises:
+        ModelError: a model is not there.
+    """
+    kinds = [path.suffix for path in options.also]
+    kinds += [side for side in SIDES if getattr(options, side) is not None]
+    named = options.model if isinstance(options.model, tuple) else (options.model,)
+    found = {
+        "version": f"{SOFTWARE} ({FORMAT})",
+        "input": _files(info),
+        **_asked(options),
+        **asdict(options.plan),
+        "model": ", ".join(map(_identity_of, named)),
+        FURTHER: sorted(kinds),
+    }
+    return _plain(found)
+
+
+def _asked(options: PredictOptions) -> dict[str, Any]:
     names = [entry.name for entry in fields(options) if entry.name not in WITHOUT_EFFECT]
     asked = {name: getattr(options, name) for name in names}
-    asked |= {"model": step.card.name, "threshold": plan.level / 254}
-    asked |= {"backend": step.backend, "precision": step.precision}
-    asked |= {"tile": plan.grid.tile, "halo": plan.grid.halo, "blend": plan.blend}
-    facts: dict[str, Any] = {
-        "software": f"geounet {__version__}",
-        "input": identity(raster),
-        "model": asdict(step.card),
-        "options": asked,
-    }
-    if options.aoi is not None:
-        facts["area"] = identity(options.aoi)
-    plain: dict[str, Any] = json.loads(json.dumps(facts, default=str))
+    return asked | ({} if options.aoi is None else {"aoi": identity(options.aoi)})
+
+
+def _plain(words: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(words, default=str))
     return plain
+
+
+def _files(info: RasterInfo) -> str:
+    """All files that are read, each with what changes when it does; URLs as they are."""
+    local = [file for file in info.files if os.path.exists(file)]  # noqa: PTH110 - some are no paths
+    return ", ".join(sorted(map(identity, local)) or [str(info.path)])
+
+
+def _identity_of(model: str | Path | Model) -> str:
+    """A model's name with a hash of all that it is; of a step that was handed in, of its card."""
+    if isinstance(model, str | Path):
+        path = find_model(model)
+        return f"{path.stem} {sha256(path.read_bytes()).hexdigest()[:16]}"
+    found = sha256(model.card.to_json().encode())
+    if isinstance(model, OnnxModel):
+        found.update(model.path.read_bytes())
+    if isinstance(model, Segmenter):
+        for name, value in model.network.state_dict().items():
+            found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return f"{model.card.name} {found.hexdigest()[:16]}"

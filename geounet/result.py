@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from geounet.assemble import Assembly
     from geounet.walk import Walk
 
 
@@ -46,11 +47,15 @@ class Result:
     """Largest resident memory of this process so far."""
     model: str
     """Name of the model."""
+    pixels_resumed: int = 0
+    """Those of `pixels` that an earlier run had done."""
+    finished_before: bool = False
+    """The outputs stood there, and were left alone."""
 
     @property
     def mpix_per_s(self) -> float:
-        """Million pixels of the grid a second, everything included."""
-        return self.pixels / 1e6 / max(self.seconds["total"], 1e-9)
+        """Million pixels of the grid a second in this run, everything included."""
+        return (self.pixels - self.pixels_resumed) / 1e6 / max(self.seconds["total"], 1e-9)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the object that `--json` prints, but for what concerns several scenes."""
@@ -71,13 +76,13 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def result_of(walk: Walk, out: tuple[Path, ...], polygons: int, valid_pixels: int) -> Result:
+def result_of(walk: Walk, assembly: Assembly, polygons: int, pixels_resumed: int) -> Result:
     """Return what a walk did that is over."""
     plan, tally, info, step = walk.plan, walk.tally, walk.reader.info, walk.step
     return Result(
-        out=out,
+        out=assembly.order.targets.paths,
         pixels=info.height * info.width,
-        valid_pixels=valid_pixels,
+        valid_pixels=assembly.valid_pixels,
         tiles=tally.tiles,
         tiles_skipped=tally.skipped,
         polygons=polygons,
@@ -90,4 +95,5 @@ def result_of(walk: Walk, out: tuple[Path, ...], polygons: int, valid_pixels: in
         receptive_field=step.card.receptive_field,
         peak_memory_bytes=peak_memory(),
         model=step.card.name,
+        pixels_resumed=pixels_resumed,
     )

@@ -12,6 +12,7 @@ from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
 from geounet.outputs import check_target, parts
 from geounet.project import shown
 from geounet.rle.output import SUFFIXES as RLE_SUFFIXES
+from geounet.state import check_state, is_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,13 +57,22 @@ class Targets:
         """Whether pixels are wanted."""
         return any(path is not None for path in (self.probability, self.mask, self.rle))
 
-    def check(self, raster: str | Path, *, overwrite: bool) -> None:
+    @property
+    def finished(self) -> bool:
+        """Whether all of them stand there, and nothing waits to be gone on with."""
+        return all(map(Path.exists, self.paths)) and not is_unfinished(self.footprints)
+
+    def check(self, raster: str | Path, *, overwrite: bool, resume: bool = False) -> None:
         """Refuse what could not be written in the end, before the work starts.
 
         Raises:
             OptionError: an unknown suffix, an output that is the input, or the same path twice.
-            OutputError: an output exists, or its folder cannot be written to.
+            OutputError: an output exists, its folder cannot be written to, or an unfinished run
+                waits beside it.
         """
+        check_state(self.footprints, resume=resume, overwrite=overwrite)
+        going_on = resume and (self.finished or is_unfinished(self.footprints))
+        overwrite = overwrite or going_on
         wanted = [
             *((path, VECTOR_SUFFIXES) for path in self.vectors),
             (self.probability, RASTER_SUFFIXES),

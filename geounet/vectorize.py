@@ -15,12 +15,13 @@ from geounet.footprints.corners import trace_cell
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.grid import TileGrid
-from geounet.journal import strips
 from geounet.maps import probability
+from geounet.order import Order
 from geounet.plan import Plan
 from geounet.quantise import NODATA, STEPS, classify, level
 from geounet.raster import open_raster
 from geounet.sources import identity
+from geounet.state import State
 from geounet.targets import Targets
 from geounet.walk import Segment, Tally, cover
 
@@ -128,17 +129,25 @@ def trace_reader(
         "input": identity(source),
         "options": {name: asked for name, asked in asdict(options).items() if name != "also"},
     }
-    with Assembly(info, plan, targets, table, outlines, tally) as assembly:
-        segments = _segments(reader, plan, keep_q=assembly.wants_q)
-        for strip in strips(plan.grid, map(assembly.written, segments), assembly.folder):
-            assembly.add(strip)
-            progress(strip[0].cell.row + 1, plan.grid.rows)
+    order = Order(info, plan, targets, table, outlines)
+    order.check()
+    with (
+        State(targets.footprints) as state,
+        order.store(state.work) as store,
+        Assembly(order, state.work, store, tally) as assembly,
+    ):
+        for segment in _segments(reader, plan, keep_q=order.wants_q):
+            if store is not None and segment.q is not None:
+                store.write(segment.q, segment.cell.core)
+            assembly.add([assembly.written(segment)])
+            progress(segment.cell.row + 1, plan.grid.rows)
         return assembly.write(facts)
 
 
 def _plan(info: RasterInfo, options: VectorizeOptions) -> Plan:
     rows = options.strip or min(max(STRIP_PIXELS // info.width, 1), STRIP)
-    grid = TileGrid.cover(info.shape, tile=rows, halo=0, band_width=info.width)
+    whole = info.width + rows  # one band of columns
+    grid = TileGrid.cover(info.shape, tile=rows, halo=0, band_width=whole)
     return Plan(grid=grid, blend="crop", level=level(options.threshold), classes=1, batch_size=1)
 
 

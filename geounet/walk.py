@@ -120,11 +120,16 @@ class Walk:
                         self.on_tile()
                 yield from blender.finished(row)
 
+    def over(self, runs: Iterable[Sequence[Cell]]) -> Generator[Sums | Nothing, None, None]:
+        """Yield the cells of several runs, each of consecutive rows of one band."""
+        for cells in runs:
+            yield from self.summed(cells)
+
     def everything(self) -> Generator[Sums | Nothing, None, None]:
         """Yield all cells, band by band, top to bottom."""
         grid = self.plan.grid
-        for band in range(len(grid.bands)):
-            yield from self.summed([grid.cell(row, band) for row in range(grid.rows)])
+        bands = range(len(grid.bands))
+        return self.over([grid.cell(row, band) for row in range(grid.rows)] for band in bands)
 
     def blended(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, NDArray[np.uint8]]]:
         """Yield finished, quantised cells: a function of the raster, the plan and these cells.
@@ -143,7 +148,7 @@ class Walk:
         """Yield cells quantised, and with their outlines traced."""
         for sums in cells:
             if isinstance(sums, Nothing):
-                yield nothing(sums.cell, self.plan.classes, self.area)
+                yield self.nothing(sums.cell)
                 continue
             with self.tally.clock("blend"):
                 cell, q = sums.quantised()
@@ -152,6 +157,14 @@ class Walk:
                 trace = trace_cell(classify(q, self.plan.level), q, self.plan.classes)
                 coverage, valid_pixels = cover(q[0] != NODATA, self._asked(cell))
             yield Segment(cell, q if keep_q else None, trace, coverage, valid_pixels)
+
+    def nothing(self, cell: Cell) -> Segment:
+        """Return the segment of a cell without data that counts."""
+        trace, coverage = _void(int(cell.core.height), int(cell.core.width), self.plan.classes)
+        asked = self._asked(cell)
+        if asked is not None:
+            coverage = cover(np.zeros_like(asked), asked)[0]
+        return Segment(cell, None, trace, coverage, 0)
 
     def _asked(self, cell: Cell) -> NDArray[np.bool_] | None:
         return None if self.area is None else self.area.mask(cell.core)
@@ -168,15 +181,6 @@ class Walk:
             self.tally.skipped += found.maps is None
             self.tally.tiles += found.maps is not None
             self.on_tile()
-
-
-def nothing(cell: Cell, classes: int, area: Area | None = None) -> Segment:
-    """Return the segment of a cell without data that counts."""
-    trace, coverage = _void(int(cell.core.height), int(cell.core.width), classes)
-    if area is not None:
-        asked = area.mask(cell.core)
-        coverage = cover(np.zeros_like(asked), asked)[0]
-    return Segment(cell, None, trace, coverage, 0)
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import geopandas
 import numpy as np
 import pytest
@@ -167,3 +169,44 @@ def test_lines_are_no_area(info, tmp_path):
     line.to_file(tmp_path / "line.gpkg")
     with pytest.raises(AnnotationError, match=r"line.gpkg: feature 1: it is a LineString"):
         read_area(tmp_path / "line.gpkg", info)
+
+
+def test_a_run_that_died_knows_its_area(make_raster, tmp_path):
+    """Resumed, what is outside stays outside; another area is refused."""
+    image = np.full((120, 200), 30, np.uint8)
+    image[70:90, 90:110] = 250
+    raster = make_raster(image, transform=GRID, crs=UTM, nodata=0)
+    west, north = GRID @ (75, 20)
+    east, south = GRID @ (160, 100)
+    options = PredictOptions(
+        model=Failing(), gsd="native", bbox=(west, south, east, north),
+        plan=PlanOptions(tile=48, halo=8, band_width=64), resume=True,
+    )  # fmt: skip
+    with pytest.raises(TornError):
+        predict(raster, tmp_path / "out.gpkg", options)
+    again = replace(options, model=PaintModel())
+    with pytest.raises(OptionError, match="bbox"):
+        predict(raster, tmp_path / "out.gpkg", replace(again, bbox=None))
+    predict(raster, tmp_path / "out.gpkg", again)
+    coverage = geopandas.read_file(tmp_path / "out.gpkg", layer="coverage")
+    assert coverage.geometry.area.sum() / 0.25 == 85 * 80
+
+
+class TornError(RuntimeError):
+    """Something broke."""
+
+
+class Failing(PaintModel):
+    """A model that breaks at its third tile."""
+
+    def __init__(self):
+        """Have seen nothing."""
+        super().__init__()
+        self.seen = []
+
+    def __call__(self, pixels, valid):
+        """Answer twice."""
+        if len(self.seen) == 2:
+            raise TornError
+        self.seen.append(pixels.shape)
+        return super().__call__(pixels, valid)

@@ -336,7 +336,7 @@ def test_the_sources_of_a_vrt_are_spared(scene, tmp_path):
 
 
 def test_nothing_is_left_when_reading_fails(scene, tmp_path):
-    """A raster that is damaged half-way: one error, an empty folder."""
+    """A raster that is damaged half-way: one error, and no more than what --resume goes on from."""
     image = painting((600, 400))
     raster = scene[0].parent / "cut.tif"
     with rasterio.open(raster, "w", driver="GTiff", height=600, width=400, count=1, dtype="uint8",
@@ -348,7 +348,7 @@ def test_nothing_is_left_when_reading_fails(scene, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(RasterError, match=r"cut\.tif"):
         run(raster, tmp_path / "out" / "o.gpkg", plan=PlanOptions(tile=64))
-    assert list((tmp_path / "out").iterdir()) == []
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= {"o.gpkg.state"}
 
 
 def test_an_existing_output_stands_until_the_new_one_is_whole(scene, tmp_path):

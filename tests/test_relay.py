@@ -12,9 +12,12 @@ from geounet.assemble import Assembly
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.grid import TileGrid
+from geounet.journal import Journal
+from geounet.order import Order
 from geounet.plan import Plan
 from geounet.predict import carry_out
 from geounet.relay import relay
+from geounet.state import State
 from geounet.targets import Targets
 from geounet.walk import Tally, Walk
 
@@ -173,8 +176,14 @@ def test_an_error_in_any_thread_ends_the_walk(part, tmp_path, monkeypatch):
         outlines = OutlineOptions(
             kind="pixel", tolerance_m=None, transform=info.transform, crs=info.crs
         )
-        with Assembly(info, plan, targets, TableOptions(), outlines, Tally()) as assembly:
-            carry_out(walk, assembly)
+        order = Order(info, plan, targets, TableOptions(), outlines)
+        with (
+            State(targets.footprints) as state,
+            order.store(state.folder) as store,
+            Journal(state.folder, walk, store) as journal,
+            Assembly(order, state.work, store, Tally()) as assembly,
+        ):
+            carry_out(walk, assembly, journal)
             assembly.write({})
 
     if part == "none":
@@ -183,4 +192,4 @@ def test_an_error_in_any_thread_ends_the_walk(part, tmp_path, monkeypatch):
         return
     with pytest.raises(KeyboardInterrupt if part == "user" else TornError):
         run()
-    assert list(tmp_path.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} <= {"o.gpkg.state"}

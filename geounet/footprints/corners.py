@@ -16,8 +16,6 @@ import numpy as np
 from geounet.quantise import NODATA
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 NW, NE, SW, SE = 1, 2, 4, 8
@@ -81,15 +79,15 @@ class CellTrace:
         """Whether the cell was traced with q."""
         return len(self.row_sums) > 0
 
-    def save(self, file: Path | IO[bytes]) -> None:
-        """Write the arrays as an uncompressed .npz."""
-        np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+    def save(self, file: IO[bytes]) -> None:
+        """Write the arrays one after the other."""
+        for field in fields(self):
+            np.save(file, getattr(self, field.name), allow_pickle=False)
 
     @classmethod
-    def load(cls, file: Path | IO[bytes]) -> CellTrace:
+    def load(cls, file: IO[bytes]) -> CellTrace:
         """Return the cell that `save` wrote; nothing in the file is ever unpickled."""
-        with np.load(file, allow_pickle=False) as stored:
-            return cls(**{field.name: stored[field.name] for field in fields(cls)})
+        return cls(**{field.name: np.load(file, allow_pickle=False) for field in fields(cls)})
 
 
 def trace_cell(labels: NDArray[np.uint8], q: NDArray[np.uint8] | None, classes: int) -> CellTrace:

@@ -29,6 +29,15 @@ PROVENANCE = "geounet"
 """Key of the provenance beside the `geo` of the standard."""
 
 
+def read_geoparquet_head(path: Path) -> tuple[str | None, int]:
+    """Return the provenance in a file, if it has one, and its number of rows."""
+    from pyarrow import parquet  # noqa: PLC0415
+
+    head = parquet.read_metadata(path)
+    text = (head.metadata or {}).get(PROVENANCE.encode())
+    return None if text is None else text.decode(), int(head.num_rows)
+
+
 def write_geoparquet(rows: Stored, path: Path) -> None:
     """Write a layer in its order, one row group a batch.
 

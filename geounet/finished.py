@@ -1,0 +1,67 @@
+"""Outputs that stand there already: whether they are what is asked for again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geounet.errors import OptionError, TargetError
+from geounet.footprints.origin import origin_of
+from geounet.provenance import key_of
+from geounet.raster import open_raster
+from geounet.result import Result, peak_memory
+from geounet.state import differences
+from geounet.walk import STAGES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from geounet.options import PredictOptions
+    from geounet.targets import Targets
+
+
+def finished_before(raster: str | Path, goals: Targets, options: PredictOptions) -> Result:
+    """Return the result of an earlier run that asked for the same; nothing is done.
+
+    Args:
+        raster: that was predicted.
+        goals: all of them exist.
+        options: as they are asked for now.
+
+    Raises:
+        OptionError: it was another run, with the difference.
+        TargetError: the footprints do not say where they come from.
+    """
+    origin = origin_of(goals.footprints)
+    if origin is None or "asked" not in origin[0]:
+        raise TargetError(
+            f"{goals.footprints}: exists already and does not say what it was made of, so "
+            "--resume cannot tell whether it is finished; pass --overwrite to replace it"
+        )
+    facts, count = origin
+    with open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt) as reader:
+        key = key_of(reader.info, options)
+    changes = differences(facts["asked"], {name: key[name] for name in facts["asked"]})
+    if changes:
+        raise OptionError(
+            f"{goals.footprints}: was finished otherwise ({'; '.join(changes)}); pass --overwrite "
+            "to predict it again"
+        )
+    settled = facts["options"]
+    return Result(
+        out=goals.paths,
+        pixels=0,
+        valid_pixels=0,
+        tiles=0,
+        tiles_skipped=0,
+        polygons=count,
+        seconds=dict.fromkeys(STAGES, 0.0),
+        device=settled["device"],
+        precision=settled["precision"],
+        backend=settled["backend"],
+        tile=settled["tile"],
+        halo=settled["halo"],
+        receptive_field=facts["model"]["receptive_field"],
+        peak_memory_bytes=peak_memory(),
+        model=facts["model"]["name"],
+        finished_before=True,
+    )

@@ -1,0 +1,53 @@
+"""A file that one process at a time holds; the system lets go of it when that dies, however."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from geounet.errors import TargetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _hold(handle: int) -> None:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _hold(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class Lock:
+    """Held from when it is made until `release`."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            TargetError: another process holds it.
+            OSError: the file cannot be made.
+        """
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _hold(self._handle)
+            same = os.path.samestat(os.fstat(self._handle), path.stat())
+        except (BlockingIOError, PermissionError, FileNotFoundError):
+            same = False  # held, or removed by the one that held it
+        except OSError:
+            return  # a network share that knows no locks
+        if not same:
+            os.close(self._handle)
+            raise TargetError(
+                f"{path.parent}: another run is writing here; wait for it, or choose another output"
+            )
+
+    def release(self) -> None:
+        """Let go; the file stays."""
+        os.close(self._handle)
