@@ -24,6 +24,12 @@ GOLDEN_INPUT = "golden.input"
 GOLDEN_OUTPUT = "golden.output"
 GOLDEN_KEY = "geounet.golden"
 SUFFIX, ONNX_SUFFIX = ".safetensors", ".onnx"
+BASELINES = {
+    "otsu": "what is brighter than one threshold of the scene",
+    "edges": "what edges enclose, gaps closed, up to 30 m wide",
+    "watershed": "what floods from bright places before it floods from dark ones",
+}
+"""Names that a run takes for a model though there are no weights; see the room `baselines`."""
 RESERVED = frozenset({"coverage", "layer_styles", "tiles"})
 """Layers that are not a class's."""
 
@@ -179,6 +185,11 @@ def find_model(name: str | Path) -> Path:
     path = Path(name)
     if path.suffix in (SUFFIX, ONNX_SUFFIX) and path.is_file():
         return path
+    if str(name) in BASELINES:
+        raise ModelError(
+            f"{name} is a baseline without weights; predict, stream and verify run it, "
+            f"for all else name a model: {', '.join(models)}"
+        )
     known = ", ".join(models) or "none is bundled"
     raise ModelError(
         f"no model {str(name)!r}; bundled: {known}, or a path to a {SUFFIX} or {ONNX_SUFFIX} file"

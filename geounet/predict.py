@@ -18,6 +18,7 @@ from geounet.assemble import Assembly, Targets
 from geounet.backends.choose import Wanted, settle
 from geounet.backends.engine import make_step
 from geounet.backends.load import load
+from geounet.baselines.model import Baseline, baseline, check_scale
 from geounet.errors import GeounetWarning
 from geounet.fit import check_bands, check_fit, target_gsd
 from geounet.footprints.outlines.outline import OutlineOptions
@@ -223,8 +224,9 @@ def stream(
 @contextmanager
 def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
     """Open a raster, put the model on its device, settle the plan: all but the walk itself."""
-    model = load(options.model, options.scale)
+    model = _named(options)
     with opened(raster, model, options) as reader:
+        model = model.fitted(reader) if isinstance(model, Baseline) else model
         step = _step(model, options, reader.info)
         memory = _device_memory(step.device)
         plan = make_plan(reader.info.shape, step.card, options.plan, step.device, memory)
@@ -234,15 +236,27 @@ def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
 @contextmanager
 def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterator[Reader]:
     """Open a raster on the grid it is inferred on, once it is known to fit the model."""
-    check_bands(options.bands, model.card)
+    if not isinstance(model, Baseline):
+        check_bands(options.bands, model.card)
     with ExitStack() as stack:
         reader: Reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
         stack.callback(reader.close)
+        if isinstance(model, Baseline):
+            model = model.for_raster(reader.info)
         check_fit(reader, model.card, scaled=options.scale != "auto")
         if reader.info.crs is None:
             _warn_of_pixels(reader.info)
         gsd = target_gsd(reader.info, model.card, options.gsd)
         yield reader if gsd is None else Resampled(reader, gsd)
+
+
+def _named(options: PredictOptions) -> Model:
+    """The model of the options; a baseline knows its card once the raster is open."""
+    found = baseline(options.model)
+    if found is None:
+        return load(options.model, options.scale)
+    check_scale(found, options.scale)
+    return found
 
 
 def _result(walk: Walk, targets: Targets, step: Step, polygons: int, valid_pixels: int) -> Result:

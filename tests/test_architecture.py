@@ -31,7 +31,7 @@ FLOORS = (
         "imagery",
         "rle",
     },
-    {"footprints", "infer", "seams", "contact", "stitch"},
+    {"footprints", "infer", "seams", "contact", "stitch", "baselines"},
     {"page", "project", "walk", "annotations"},
     {"journal", "evaluation", "cutter"},
     {"assemble", "training", "chipset"},
