@@ -35,9 +35,8 @@ def main() -> None:
     keep_large_buffers()
     seconds = times(options.names, options.edge, options.rounds)
     least = NETWORKS["unet"]
-    print(
-        "| network | parameters | stride | field | kFLOP a pixel | work at tile 1024 | CPU s a Mpx |"
-    )
+    columns = ("network", "parameters", "stride", "field", "kFLOP a pixel")
+    print(f"| {' | '.join(columns)} | work at tile {TILE} | CPU s a Mpx |")
     print("|---|---|---|---|---|---|---|")
     for name in options.names:
         named, flops = NETWORKS[name], operations(name)

@@ -43,7 +43,7 @@ class Fitted:
     reach: int
     """Farthest pixel that can change another."""
     bytes_per_pixel: int
-    """What it takes of memory."""
+    """What it takes of memory, measured."""
     scene: dict[str, float] = field(default_factory=dict)
     """What it took from the scene."""
 
@@ -59,7 +59,7 @@ def otsu(reader: Reader) -> Fitted:
         p: NDArray[np.float32] = special.expit(apart)
         return p
 
-    return Fitted(paint, 0, 16, _told(scale, found))
+    return Fitted(paint, 0, 24, _told(scale, found))
 
 
 def edges(reader: Reader) -> Fitted:
@@ -78,7 +78,7 @@ def edges(reader: Reader) -> Fitted:
         return ndimage.binary_opening(thin, SQUARE).astype(np.float32)
 
     reach = near + 1 + FOLLOWED + CLOSED + largest + CLOSED + 2
-    return Fitted(paint, reach, 64, {**_told(scale, found), "largest": largest, "sigma": sigma})
+    return Fitted(paint, reach, 40, {**_told(scale, found), "largest": largest, "sigma": sigma})
 
 
 def watershed(reader: Reader) -> Fitted:
@@ -100,7 +100,7 @@ def watershed(reader: Reader) -> Fitted:
         return np.where(between, won, sure).astype(np.float32)
 
     told = {**_told(scale, found), "largest": largest, "sigma": sigma}
-    return Fitted(paint, near + largest, 64, told)
+    return Fitted(paint, near + largest, 40, told)
 
 
 METHODS: dict[str, Callable[[Reader], Fitted]] = {
