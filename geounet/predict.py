@@ -18,7 +18,7 @@ from geounet.assemble import Assembly, Targets
 from geounet.backends.choose import Wanted, settle
 from geounet.backends.engine import make_step
 from geounet.backends.load import load
-from geounet.baselines.model import Baseline, baseline, check_scale
+from geounet.baselines.model import Baseline, baseline
 from geounet.errors import GeounetWarning
 from geounet.fit import check_bands, check_fit, target_gsd
 from geounet.footprints.outlines.outline import OutlineOptions
@@ -57,7 +57,7 @@ class PredictOptions:
 
     model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings"
     """Bundled name, path of a model file, a `Segmenter`, or anything with a card that is a step;
-    several of them are asked together, their mean probability counts."""
+    several of them are asked together, their mean probability counts. Or a baseline's name."""
     plan: PlanOptions = field(default_factory=PlanOptions)
     """Tile, halo, blend, threshold, batch size."""
     bands: tuple[int, ...] | None = None
@@ -224,7 +224,7 @@ def stream(
 @contextmanager
 def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
     """Open a raster, put the model on its device, settle the plan: all but the walk itself."""
-    model = _named(options)
+    model = baseline(options.model, options.scale) or load(options.model, options.scale)
     with opened(raster, model, options) as reader:
         model = model.fitted(reader) if isinstance(model, Baseline) else model
         step = _step(model, options, reader.info)
@@ -236,27 +236,16 @@ def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
 @contextmanager
 def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterator[Reader]:
     """Open a raster on the grid it is inferred on, once it is known to fit the model."""
-    if not isinstance(model, Baseline):
-        check_bands(options.bands, model.card)
     with ExitStack() as stack:
         reader: Reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
         stack.callback(reader.close)
-        if isinstance(model, Baseline):
-            model = model.for_raster(reader.info)
-        check_fit(reader, model.card, scaled=options.scale != "auto")
+        card = model.for_raster(reader.info) if isinstance(model, Baseline) else model.card
+        check_bands(options.bands, card)
+        check_fit(reader, card, scaled=options.scale != "auto")
         if reader.info.crs is None:
             _warn_of_pixels(reader.info)
-        gsd = target_gsd(reader.info, model.card, options.gsd)
+        gsd = target_gsd(reader.info, card, options.gsd)
         yield reader if gsd is None else Resampled(reader, gsd)
-
-
-def _named(options: PredictOptions) -> Model:
-    """The model of the options; a baseline knows its card once the raster is open."""
-    found = baseline(options.model)
-    if found is None:
-        return load(options.model, options.scale)
-    check_scale(found, options.scale)
-    return found
 
 
 def _result(walk: Walk, targets: Targets, step: Step, polygons: int, valid_pixels: int) -> Result:

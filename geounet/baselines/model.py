@@ -32,10 +32,10 @@ class Baseline:
     card: ModelCard
     """That of a raster with one band; `for_raster` has the real one."""
 
-    def for_raster(self, info: RasterInfo) -> Baseline:
-        """Return the same under a card that fits a raster: its bands, pixel type and GSD."""
+    def for_raster(self, info: RasterInfo) -> ModelCard:
+        """Return the card that fits a raster: its bands, pixel type and GSD."""
         bands = tuple(f"band {number + 1}" for number in range(info.count))
-        card = replace(
+        return replace(
             self.card,
             bands=bands,
             mean=(0.5,) * len(bands),
@@ -43,13 +43,12 @@ class Baseline:
             dtype=str(info.dtype),
             gsd=info.gsd or USUAL_GSD,
         )
-        return Baseline(card)
 
     def fitted(self, reader: Reader) -> BaselineStep:
         """Return the step for a scene, whose pixels are read once or twice for it."""
         found = METHODS[self.card.name](reader)
         card = replace(
-            self.for_raster(reader.info).card,
+            self.for_raster(reader.info),
             receptive_field=found.reach,
             bytes_per_pixel=found.bytes_per_pixel,
             training={"data": "none", "scene": found.scene},
@@ -75,11 +74,18 @@ class BaselineStep:
         return {"probability": np.stack(maps)[:, None].astype(np.float32)}
 
 
-def baseline(named: str | Path | Model | tuple[str | Path | Model, ...]) -> Baseline | None:
+def baseline(
+    named: str | Path | Model | tuple[str | Path | Model, ...], scale: object = "auto"
+) -> Baseline | None:
     """Return the baseline a user named; None when it is a model of another kind.
+
+    Args:
+        named: as of `backends.load.load`.
+        scale: what was asked for; the scene tells what is black and white.
 
     Raises:
         ModelError: it is asked together with others.
+        OptionError: a scale was named.
     """
     several = named if isinstance(named, tuple) else (named,)
     names = [each for each in several if isinstance(each, str) and each in BASELINES]
@@ -87,17 +93,9 @@ def baseline(named: str | Path | Model | tuple[str | Path | Model, ...]) -> Base
         return None
     if len(several) > 1:
         raise ModelError(f"{names[0]} is asked alone; leave the other models out")
-    return Baseline(_card(names[0]))
-
-
-def check_scale(model: Baseline, scale: object) -> None:
-    """Refuse a scale: the scene tells what is black and white.
-
-    Raises:
-        OptionError: one was named.
-    """
     if scale != "auto":
-        raise OptionError(f"{model.card.name} takes its scale from the scene; leave --scale out")
+        raise OptionError(f"{names[0]} takes its scale from the scene; leave --scale out")
+    return Baseline(_card(names[0]))
 
 
 def _card(name: str) -> ModelCard:
