@@ -1,6 +1,7 @@
 """How good a model is where it never saw a pixel: pixel IoU by place, polygon F1 on sample scenes.
 
     python benchmarks/quality.py DATA --manifest docs/models/buildings.toml --model buildings
+    python benchmarks/quality.py DATA --model otsu
 
 Every test sheet of the manifest, and sample scenes of seeds no training draws, are written to a
 raster and go through `geounet.predict` as a user's would: resampled, tiled, traced. The outlines
@@ -39,8 +40,7 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, default=Path("docs/models/buildings.toml"))
     parser.add_argument("--model", default="buildings")
     options = parser.parse_args()
-    model = geounet.load_model(options.model)
-    chosen = geounet.PredictOptions(model=model)
+    chosen = geounet.PredictOptions(model=options.model)
     with tempfile.TemporaryDirectory() as folder:
         for seed in TOWNS:
             print(

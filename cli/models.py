@@ -1,4 +1,4 @@
-"""`geounet models`: what is bundled, and what a model's card says."""
+"""`geounet models`: what is bundled, what can be trained, what runs without training."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import click
 GOLDEN_TOLERANCE = 3
 
 
-@click.group("models", short_help="Bundled models and recipes.")
+@click.group("models", short_help="Bundled models, baselines, recipes and networks.")
 def command() -> None:
-    """List and show bundled models, recipes and local model files.
+    """List and show bundled models, baselines, recipes, networks and local model files.
 
     Example: geounet models show buildings
     """
@@ -22,19 +22,33 @@ def command() -> None:
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_models(*, as_json: bool) -> None:
-    """List bundled models and training recipes."""
-    from geounet.model import bundled_models, read_card
+    """List bundled models, baselines, training recipes and networks."""
+    from geounet.model import BASELINES, bundled_models, read_card
+    from geounet.networks.catalogue import NETWORKS
     from geounet.training.recipes import RECIPES
 
     cards = {name: read_card(path) for name, path in bundled_models().items()}
     if as_json:
-        parts = {"models": {n: asdict(c) for n, c in cards.items()}, "recipes": list(RECIPES)}
+        parts = {
+            "models": {name: asdict(card) for name, card in cards.items()},
+            "baselines": BASELINES,
+            "recipes": list(RECIPES),
+            "networks": {name: asdict(named) for name, named in NETWORKS.items()},
+        }
         click.echo(json.dumps(parts))
         return
     for name, card in cards.items():
-        click.echo(f"model   {name:<14} {card.network}, {card.gsd:g} m, {', '.join(card.classes)}")
-    for name in RECIPES:
-        click.echo(f"recipe  {name:<14} {_parameters(name):,} parameters")
+        told = f"{card.network}, {card.gsd:g} m, {', '.join(card.classes)}"
+        click.echo(f"model    {name:<15} {told}")
+    for name, says in BASELINES.items():
+        click.echo(f"baseline {name:<15} {says}")
+    for name, recipe in RECIPES.items():
+        click.echo(
+            f"recipe   {name:<15} {recipe.network}, {_figures(name)['parameters']:,} parameters"
+        )
+    for name, named in NETWORKS.items():
+        told = f"{named.parameters:,} parameters, stride {named.stride}, field {named.field}"
+        click.echo(f"network  {name:<15} {told}: {named.says}")
 
 
 @command.command("show")
@@ -42,21 +56,32 @@ def list_models(*, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
 @click.option("--check", is_flag=True, help="Run the golden tile and compare.")
 def show(name: str, *, as_json: bool, check: bool) -> None:
-    """Show the card of a bundled model or a .safetensors file, or a recipe."""
-    from geounet.errors import ModelError
+    """Show the card of a bundled model or a file; a baseline, a recipe or a network."""
     from geounet.model import read_card
-    from geounet.training.recipes import RECIPES
 
-    try:
-        card = read_card(name)
-    except ModelError:
-        if name not in RECIPES:
-            raise
-        _tell({**asdict(RECIPES[name]), "parameters": _parameters(name)}, as_json=as_json)
-        return
-    _tell(asdict(card), as_json=as_json)
+    found = _untrained(name)
+    if found is None:
+        _tell(asdict(read_card(name)), as_json=as_json)
+    else:
+        _tell(found, as_json=as_json)
     if check:
         _check(name)
+
+
+def _untrained(name: str) -> dict[str, Any] | None:
+    """What there is to say of a name that is no model; None when it may be one."""
+    from geounet.model import BASELINES, bundled_models
+    from geounet.networks.catalogue import NETWORKS
+    from geounet.training.recipes import RECIPES
+
+    if name in bundled_models():
+        return None
+    if name in BASELINES:
+        says = {"bands": "any", "dtype": "any", "gsd": "the raster's", "training": "none"}
+        return {"name": name, "says": BASELINES[name], **says}
+    if name in RECIPES:
+        return {**asdict(RECIPES[name]), **_figures(name)}
+    return {"name": name, **asdict(NETWORKS[name])} if name in NETWORKS else None
 
 
 def _check(name: str) -> None:
@@ -72,11 +97,16 @@ def _check(name: str) -> None:
     click.echo(f"golden tile: within {worst} of 254 steps", err=True)
 
 
-def _parameters(recipe: str) -> int:
-    from geounet.networks.registry import build, parameter_count
+def _figures(recipe: str) -> dict[str, int]:
+    """Parameters and stride of a recipe's network, built without its weights."""
+    import torch
+
+    from geounet.networks.registry import build, parameter_count, total_stride
     from geounet.training.recipes import RECIPES
 
-    return parameter_count(build(RECIPES[recipe].network, RECIPES[recipe].network_options))
+    with torch.device("meta"):
+        network = build(RECIPES[recipe].network, RECIPES[recipe].network_options, fetch=False)
+    return {"parameters": parameter_count(network), "stride": total_stride(network)}
 
 
 def _tell(values: dict[str, Any], *, as_json: bool) -> None:

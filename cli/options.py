@@ -103,7 +103,8 @@ INFERENCE = (
         multiple=True,
         default=("buildings",),
         show_default=True,
-        help="Bundled name, or path of a .safetensors or .onnx file; repeat it for an ensemble.",
+        help="Bundled name, or path of a .safetensors or .onnx file, repeat it for an ensemble; "
+        "or otsu, edges, watershed: no training.",
     ),
     click.option(
         "--tile",

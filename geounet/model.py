@@ -24,6 +24,12 @@ GOLDEN_INPUT = "golden.input"
 GOLDEN_OUTPUT = "golden.output"
 GOLDEN_KEY = "geounet.golden"
 SUFFIX, ONNX_SUFFIX = ".safetensors", ".onnx"
+BASELINES = {
+    "otsu": "what is brighter than one threshold of the scene",
+    "edges": "what edges enclose, gaps closed, up to 30 m wide",
+    "watershed": "what floods from bright places before it floods from dark ones",
+}
+"""Names that a run takes for a model though there are no weights; see the room `baselines`."""
 RESERVED = frozenset({"coverage", "layer_styles", "tiles"})
 """Layers that are not a class's."""
 
@@ -179,6 +185,11 @@ def find_model(name: str | Path) -> Path:
     path = Path(name)
     if path.suffix in (SUFFIX, ONNX_SUFFIX) and path.is_file():
         return path
+    if str(name) in BASELINES:
+        raise ModelError(
+            f"{name} is a baseline without weights; predict, stream and verify run it, "
+            f"for all else name a model: {', '.join(models)}"
+        )
     known = ", ".join(models) or "none is bundled"
     raise ModelError(
         f"no model {str(name)!r}; bundled: {known}, or a path to a {SUFFIX} or {ONNX_SUFFIX} file"
@@ -222,10 +233,10 @@ def load_model(name: str | Path) -> Segmenter:
     card, tensors = _read(path, weights=True)
     try:
         # the weights are here: the file must not send us to the network for others
-        network = build(card.network, {**card.network_options} | _no_download(card.network))
-        maps = card.network_options.get("classes", 1)
+        network = build(card.network, card.network_options, fetch=False)
     except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path}: network {card.network} cannot be built ({error})") from error
+    maps = getattr(network.options, "classes", None)
     if maps != len(card.classes):
         raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps}")
     try:
@@ -236,10 +247,6 @@ def load_model(name: str | Path) -> Segmenter:
     if card.stride % total_stride(network):
         raise ModelError(f"{path}: card says stride {card.stride}, network {total_stride(network)}")
     return Segmenter(card, network.eval(), path)
-
-
-def _no_download(network: str) -> dict[str, None]:
-    return {"encoder_weights": None} if network.startswith("smp:") else {}
 
 
 def read_golden(name: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:

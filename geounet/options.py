@@ -32,7 +32,7 @@ class PredictOptions:
 
     model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings"
     """Bundled name, path of a model file, a `Segmenter`, or anything with a card that is a step;
-    several of them are asked together, their mean probability counts."""
+    several of them are asked together, their mean probability counts. Or a baseline's name."""
     plan: PlanOptions = field(default_factory=PlanOptions)
     """Tile, halo, blend, threshold, batch size."""
     bands: tuple[int, ...] | None = None

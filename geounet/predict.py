@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geounet.assemble import Assembly
-from geounet.backends.load import load
 from geounet.companions import write_companions
 from geounet.errors import GeounetWarning
 from geounet.finished import finished_before
 from geounet.journal import Journal
 from geounet.options import PredictOptions, outline_options, table_options, targets
 from geounet.order import Order
-from geounet.prepare import Settled, opened, prepared, settle_run, walk_of
+from geounet.prepare import Settled, fitted, named, opened, prepared, settle_run, walk_of
 from geounet.project import check_place
 from geounet.provenance import facts_of, key_of
 from geounet.quantise import NODATA, STEPS
@@ -64,8 +63,9 @@ def predict(
     goals.check(raster, overwrite=options.overwrite, resume=options.resume)
     if options.resume and goals.finished:
         return finished_before(raster, goals, options)
-    model = load(options.model, options.scale)
+    model = named(options)
     with opened(raster, model, options) as reader, State(goals.footprints) as state:
+        model = fitted(model, reader)
         key = key_of(reader.info, options)
         found = state.settled(key) if options.resume else None
         settled = found or settle_run(model, reader.info, options).as_json()

@@ -14,6 +14,7 @@ from geounet.area import Within
 from geounet.backends.choose import settle
 from geounet.backends.engine import Engine, make_step
 from geounet.backends.load import load
+from geounet.baselines.model import Baseline, baseline
 from geounet.errors import GeounetWarning, OptionError
 from geounet.fit import check_bands, check_fit, target_gsd
 from geounet.grid import TileGrid
@@ -56,9 +57,20 @@ class Settled:
 @contextmanager
 def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
     """Open a raster, put the model on its device, settle the plan: all but the walk itself."""
-    model = load(options.model, options.scale)
+    model = named(options)
     with opened(raster, model, options) as reader:
+        model = fitted(model, reader)
         yield walk_of(model, reader, settle_run(model, reader.info, options), options)
+
+
+def named(options: PredictOptions) -> Model:
+    """Return the model a user named, which may be a baseline that has seen no raster yet."""
+    return baseline(options.model, options.scale) or load(options.model, options.scale)
+
+
+def fitted(model: Model, reader: Reader) -> Model:
+    """Return the model for a raster; only a baseline has to look at it."""
+    return model.fitted(reader) if isinstance(model, Baseline) else model
 
 
 def settle_run(model: Model, info: RasterInfo, options: PredictOptions) -> Settled:
@@ -81,14 +93,15 @@ def walk_of(model: Model, reader: Reader, settled: Settled, options: PredictOpti
 @contextmanager
 def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterator[Reader]:
     """Open a raster on the grid it is inferred on, once it is known to fit the model."""
-    check_bands(options.bands, model.card)
     with ExitStack() as stack:
         reader: Reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
         stack.callback(reader.close)
-        check_fit(reader, model.card, scaled=options.scale != "auto")
+        card = model.for_raster(reader.info) if isinstance(model, Baseline) else model.card
+        check_bands(options.bands, card)
+        check_fit(reader, card, scaled=options.scale != "auto")
         if reader.info.crs is None:
             _warn_of_pixels(reader.info)
-        gsd = target_gsd(reader.info, model.card, options.gsd)
+        gsd = target_gsd(reader.info, card, options.gsd)
         yield reader if gsd is None else Resampled(reader, gsd)
 
 

@@ -105,7 +105,7 @@ def preview(
     count = _RGB if info.count >= _RGB else 1
     sums = np.zeros((count + 1, *shape), np.float64 if info.dtype.itemsize > 4 else np.float32)  # noqa: PLR2004
     thin = max(1, int(scale // _SAMPLES))
-    for window in _windows(info):
+    for window in windows_of(info):
         _add(sums, reader.read(window), scale / thin, thin)
     weight = sums[-1]
     whole = np.multiply.outer(
@@ -122,7 +122,7 @@ def preview(
     return Preview(np.ascontiguousarray(pixels), valid, scale, stretch)
 
 
-def _windows(info: RasterInfo) -> Iterator[Window]:
+def windows_of(info: RasterInfo) -> Iterator[Window]:
     """Yield windows that partition the raster along the file's own blocks."""
     tall, wide = info.block_shape
     edge = math.isqrt(_BUDGET)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geounet import __version__
-from geounet.model import OnnxModel, Segmenter, find_model
+from geounet.model import BASELINES, OnnxModel, Segmenter, find_model
 from geounet.options import SIDES, WITHOUT_EFFECT
 from geounet.sources import identity
 from geounet.state import FORMAT
@@ -89,6 +89,8 @@ def _files(info: RasterInfo) -> str:
 
 def _identity_of(model: str | Path | Model) -> str:
     """A model's name with a hash of all that it is; of a step that was handed in, of its card."""
+    if isinstance(model, str) and model in BASELINES:
+        return model
     if isinstance(model, str | Path):
         path = find_model(model)
         return f"{path.stem} {sha256(path.read_bytes()).hexdigest()[:16]}"

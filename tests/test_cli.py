@@ -298,7 +298,22 @@ def test_a_shapefile_is_one_line_of_warning(scene, model, tmp_path, capsys):
 def test_models_and_recipes_are_listed_and_shown(model, capsys):
     """A card in words, and as JSON."""
     assert main(["models", "list"]) == 0
-    assert "recipe  buildings" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    for words in ("recipe   buildings", "baseline otsu", "network  coastal         13,775,489"):
+        assert words in listed
+    assert main(["models", "list", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {
+        "models", "baselines", "recipes", "networks",
+    }  # fmt: skip
+    for name, figures in (
+        ("buildings", {"name": "buildings", "network": "unet"}),
+        ("otsu", {"bands": "any", "training": "none"}),
+        ("light", {"parameters": 902_593, "stride": 4, "field": 16}),
+    ):
+        assert main(["models", "show", name, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out).items() >= figures.items()
+    assert main(["models", "show", "otsu", "--check"]) == 2
+    assert "baseline without weights" in capsys.readouterr().err
     assert main(["models", "show", str(model), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "bright"
     assert main(["models", "show", "nothing"]) == 2

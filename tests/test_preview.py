@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rasterio.io import MemoryFile
 
 from geounet.gdal import quiet
-from geounet.preview import _windows, preview
+from geounet.preview import preview, windows_of
 from geounet.raster import open_raster
 
 
@@ -58,7 +58,7 @@ def test_a_ramp_stays_a_ramp(height, width, longest, block):
 def test_windows_partition_a_large_raster(block, monkeypatch):
     """Windows cover a raster once, stay small, and follow tiles where the file has some."""
     info = replace(FakeReader(np.zeros((1, 2, 2))).info, height=5000, width=9000, block_shape=block)
-    windows = list(_windows(info))
+    windows = list(windows_of(info))
     assert sum(w.width * w.height for w in windows) == 5000 * 9000
     assert len({(w.row_off, w.col_off) for w in windows}) == len(windows)
     assert max(w.width * w.height for w in windows) <= 2**22

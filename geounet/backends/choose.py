@@ -108,6 +108,10 @@ def _given(model: Model, wanted: Wanted) -> Engine:
                 f"{getattr(wanted, name)} out"
             )
     device = str(getattr(model, "device", "cpu"))
+    if wanted.device not in ("auto", device):
+        raise OptionError(
+            f"model {model.card.name} runs on {device}; leave --device {wanted.device} out"
+        )
     return Engine(backend=GIVEN, precision=GIVEN, device=device, tta=wanted.tta)
 
 
