@@ -41,12 +41,16 @@ def list_models(*, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
 @click.option("--check", is_flag=True, help="Run the golden tile and compare.")
-def show(name: str, *, as_json: bool, check: bool) -> None:
+@click.option("--layers", is_flag=True, help="List the layers that `explain --layer` knows.")
+def show(name: str, *, as_json: bool, check: bool, layers: bool) -> None:
     """Show the card of a bundled model or a .safetensors file, or a recipe."""
     from geounet.errors import ModelError
     from geounet.model import read_card
     from geounet.training.recipes import RECIPES
 
+    if layers:
+        _tell(_layers(name), as_json=as_json)
+        return
     try:
         card = read_card(name)
     except ModelError:
@@ -70,6 +74,15 @@ def _check(name: str) -> None:
             "this machine computes something else than the one that made the model"
         )
     click.echo(f"golden tile: within {worst} of 254 steps", err=True)
+
+
+def _layers(name: str) -> dict[str, Any]:
+    from geounet.explain.layers import layers
+    from geounet.model import load_model
+
+    model = load_model(name)
+    found = layers(model.network, len(model.card.bands))
+    return {each.name: {"channels": each.channels, "stride": each.stride} for each in found}
 
 
 def _parameters(recipe: str) -> int:

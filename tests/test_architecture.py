@@ -36,7 +36,7 @@ FLOORS = (
     {"journal", "evaluation", "cutter"},
     {"assemble", "training", "chipset"},
     {"predict", "vectorize", "masks", "evaluate", "chips"},
-    {"jobs", "verify", "exchange"},
+    {"jobs", "verify", "exchange", "explain"},
     {"__init__"},
 )
 """Rooms from the ground up; a room imports rooms below it, and its own."""
@@ -47,6 +47,8 @@ NEVERS = {
         "backends.torch",
         "backends.fold",
         "backends.export",
+        "explain.layers",
+        "explain.steps",
         "training",
         "model",
     },
