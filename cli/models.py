@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
+from .transfer import export_command, import_command
+
 GOLDEN_TOLERANCE = 3
 
 
 @click.group("models", short_help="Bundled models and recipes.")
 def command() -> None:
-    """List and show bundled models, recipes and local model files.
+    """List, show, export and import models.
 
     Example: geounet models show buildings
     """
@@ -61,6 +63,10 @@ def show(name: str, *, as_json: bool, check: bool, layers: bool) -> None:
     _tell(asdict(card), as_json=as_json)
     if check:
         _check(name)
+
+
+command.add_command(export_command)
+command.add_command(import_command)
 
 
 def _check(name: str) -> None:

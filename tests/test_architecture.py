@@ -34,7 +34,7 @@ FLOORS = (
     {"footprints", "infer", "seams", "contact", "stitch"},
     {"page", "project", "walk", "annotations"},
     {"journal", "evaluation", "cutter"},
-    {"assemble", "training", "chipset"},
+    {"assemble", "training", "transfer", "chipset"},
     {"predict", "vectorize", "masks", "evaluate", "chips"},
     {"jobs", "verify", "exchange", "explain"},
     {"__init__"},
@@ -50,6 +50,7 @@ NEVERS = {
         "explain.layers",
         "explain.steps",
         "training",
+        "transfer.states",
         "model",
     },
     "onnxruntime": {"backends.onnx"},
@@ -61,7 +62,7 @@ NEVERS = {
     "tqdm": set(),
     "click": set(),
     "requests": set(),
-    "pickle": set(),
+    "pickle": {"transfer.states"},  # the name of its error
 }
 """Packages and the only rooms that import them."""
 
@@ -146,8 +147,10 @@ def test_no_room_has_a_name_that_says_nothing():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_nothing_is_swallowed_and_nothing_unpickled(name):
-    """No `except Exception`, no torch.load, no boundless read."""
+    """No `except Exception`, no torch.load but of numbers alone, no boundless read."""
     text = ast.unparse(MODULES[name])
+    if name == "transfer.states":
+        text = text.replace("torch.load(file, map_location='cpu', weights_only=True)", "")
     for never in ("except Exception", "torch.load", "boundless=True", "except:"):
         assert never not in text, f"{name}: {never}"
 

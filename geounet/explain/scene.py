@@ -151,8 +151,8 @@ _Pair = tuple[Any, Any, Any]
 def _mixed(planes: Floats, pair: _Pair, axis: int) -> Floats:
     before, after, share = pair
     along = np.expand_dims(share, tuple(range(1, planes.ndim - axis)))
-    mixed: Floats = planes.take(before, axis) * (1 - along) + planes.take(after, axis) * along
-    return mixed
+    mixed = planes.take(before, axis) * (1 - along) + planes.take(after, axis) * along
+    return mixed.astype(np.float32, copy=False)
 
 
 def _part(tile: Tile, found: Inferred, stride: int, halo: int) -> Part:
