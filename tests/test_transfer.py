@@ -281,6 +281,7 @@ def test_a_file_that_cannot_be_used_is_refused(theirs, tmp_path, extra, edit, ma
 def test_weights_in_other_files_are_taken_in_from_its_own_folder_alone(theirs, tmp_path):
     """Beside the graph they become part of it; elsewhere they are not looked at."""
     path = theirs()
+    save_model(tmp_path / "m.safetensors", small())
     model = onnx.load(path)
     (tmp_path / "a").mkdir()
     inside = tmp_path / "a" / "inside.onnx"
@@ -289,6 +290,11 @@ def test_weights_in_other_files_are_taken_in_from_its_own_folder_alone(theirs, t
     (tmp_path / "a" / "w.bin").unlink()
     assert b"w.bin" not in (tmp_path / "in.onnx").read_bytes()
     make_step(open_model(tmp_path / "in.onnx"), Engine(backend="onnx", precision="fp32"))
+    export_model(tmp_path / "m.safetensors", tmp_path / "m.onnx", "free")
+    model = onnx.load(tmp_path / "m.onnx")
+    onnx.save(model, tmp_path / "e.onnx", save_as_external_data=True, size_threshold=0)
+    with pytest.raises(ModelError, match=r"e\.onnx: keeps weights in other files"):
+        make_step(open_model(tmp_path / "e.onnx"), Engine(backend="onnx", precision="fp32"))
     model = onnx.load(inside, load_external_data=False)
     (tmp_path / "w.bin").write_bytes(b"\0" * 100_000)
     for location in ("../w.bin", str(tmp_path / "w.bin")):
