@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import resource
 import sys
 import time
@@ -19,13 +20,13 @@ from geounet.backends.choose import Wanted, settle
 from geounet.backends.engine import make_step
 from geounet.backends.load import load
 from geounet.errors import GeounetWarning
-from geounet.fit import check_bands, check_fit, target_gsd
+from geounet.fit import check_bands, check_fit, named_bands, target_gsd
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
 from geounet.plan import Plan, PlanOptions, make_plan
 from geounet.project import Results, check_place, shown, write_project
-from geounet.raster import RasterInfo, Reader, open_raster
+from geounet.raster import RasterInfo, RasterReader, Reader, open_raster
 from geounet.relay import relay
 from geounet.resample import Resampled
 from geounet.sources import find_source, identity
@@ -46,6 +47,8 @@ SIDES = ("probability", "mask", "report", "rle", "project")
 
 WITHOUT_EFFECT = ("plan", *SIDES, "also", "overwrite", "allow_vrt")
 """Options that do not change the footprints; the plan's are stored as they were settled."""
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
@@ -173,6 +176,8 @@ def predict(
     goals.check(raster, overwrite=options.overwrite)
     with prepared(raster, options) as ready:
         plan, reader, step, tally = ready.plan, ready.reader, ready.step, ready.tally
+        if reader.info.bands != tuple(range(1, reader.info.count + 1)):
+            options = replace(options, bands=reader.info.bands)  # as the file names them
         walk = replace(ready, on_tile=_counter(plan, progress))
         table = _table(reader.info, step.card, options)
         outlines = _outlines(reader.info, options)
@@ -231,13 +236,27 @@ def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
         yield Walk(plan, reader, step)
 
 
+def _read(raster: str | Path, card: ModelCard, options: PredictOptions) -> RasterReader:
+    """The reader of the bands that were asked for, or of those that the file names as the card."""
+    reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
+    bands = named_bands(reader.info, card) if options.bands is None else None
+    if bands is None or bands == reader.bands:
+        return reader
+    reader.close()
+    numbers = ",".join(map(str, bands))
+    log.warning(
+        "%s: takes bands %s, which the file calls %s; --bands chooses others",
+        *(reader.info.path, numbers, ", ".join(card.bands)),
+    )
+    return open_raster(raster, bands=bands, allow_vrt=options.allow_vrt)
+
+
 @contextmanager
 def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterator[Reader]:
     """Open a raster on the grid it is inferred on, once it is known to fit the model."""
     check_bands(options.bands, model.card)
     with ExitStack() as stack:
-        reader: Reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
-        stack.callback(reader.close)
+        reader: Reader = stack.enter_context(_read(raster, model.card, options))
         check_fit(reader, model.card, scaled=options.scale != "auto")
         if reader.info.crs is None:
             _warn_of_pixels(reader.info)
