@@ -108,8 +108,7 @@ def run(segmenter, reader, path, *, tile="auto", batch=1, halo="auto", **words):
         model=segmenter, device="cpu", plan=PlanOptions(tile=tile, batch_size=batch, halo=halo)
     )
     task = Task.of(ExplainOptions(**words), asked)
-    plan = task.plan(reader.info.shape, asked)
-    return task.cells(reader, plan, path, lambda *_: None)
+    return task.cells(reader, asked, path)
 
 
 @pytest.mark.parametrize(("tile", "batch"), [("auto", 1), (16, 1), (24, 3), (40, 2)])
@@ -149,6 +148,17 @@ def test_a_map_does_not_depend_on_tiles(unet, tmp_path, layer, channel):
         assert other.values.shape == tile.values.shape
         assert np.nanmax(np.abs(other.values - tile.values)) <= 1e-5 * (tile.high - tile.low)
     assert tile.high > tile.low
+
+
+def test_gradients_have_context_twice_the_field(unet):
+    """The map has as much as a prediction; a halo that was asked for is kept."""
+    asked = PredictOptions(model=unet, device="cpu")
+    task = Task.of(ExplainOptions(), asked)
+    halos = [task.plan((900, 900), asked, back=back).grid.halo for back in (True, False)]
+    assert halos == [48, 24]
+    asked = replace(asked, plan=PlanOptions(halo=32))
+    halos = [task.plan((900, 900), asked, back=back).grid.halo for back in (True, False)]
+    assert halos == [32, 32]
 
 
 def test_what_is_found_counts_and_nothing_else(known, tmp_path):
@@ -202,12 +212,10 @@ def test_what_writes_into_its_input_is_seen_before(known, tmp_path):
     card = replace(known.card, stride=1, receptive_field=0)
     reader = FakeReader(np.arange(4, dtype=np.uint8).reshape(1, 2, 2))
     for name, low in (("first", -1), ("second", 0)):
-        task = Task.of(
-            ExplainOptions(layer=name, channel=0),
-            PredictOptions(model=Segmenter(card, Writes().eval()), device="cpu"),
+        found = run(
+            Segmenter(card, Writes().eval()), reader, tmp_path / name, layer=name, channel=0
         )
-        plan = task.plan((2, 2), PredictOptions())
-        assert task.cells(reader, plan, tmp_path / name, lambda *_: None).low == low
+        assert found.low == low
 
 
 def test_colours_run_from_dark_to_bright():
@@ -294,7 +302,7 @@ def test_the_command_explains_a_resampled_raster(unet, make_raster, tmp_path, ca
     words = [str(image), *model, "--threshold", "0.4", "--threads", "1", "--json"]
     assert main(["explain", *words, "-o", str(tmp_path / "x.tif")]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert (told["layer"], told["method"], told["halo"]) == ("encoder.1", "grad-cam", 48)
+    assert (told["layer"], told["method"], told["stride"]) == ("encoder.1", "grad-cam", 4)
     with rasterio.open(tmp_path / "x.tif") as cog:
         assert cog.shape in ((30, 30), (31, 31))  # the grid covers the last pixel
         assert CRS.from_user_input(cog.crs) == CRS.from_epsg(32633)

@@ -37,10 +37,6 @@ class Explained:
     """The smallest value of the scene: 0 of Grad-CAM."""
     high: float
     """The largest value of the scene, which Grad-CAM's raster calls 1."""
-    tile: int
-    """Edge of a tile."""
-    halo: int
-    """Context on each side."""
     model: str
     """Name of the model."""
 
@@ -81,10 +77,10 @@ def explain(
     task = Task.of(options, inference)
     with ExitStack() as stack:
         reader = stack.enter_context(opened(raster, task.segmenter, inference))
-        plan = task.plan(reader.info.shape, inference)
         tile, png = (stack.enter_context(staged(path)) for path in (target, shown))
         folder = TemporaryDirectory(prefix=f"{target.name}.", suffix=".state", dir=target.parent)
-        cells = task.cells(reader, plan, Path(stack.enter_context(folder)) / "cells", progress)
+        kept = Path(stack.enter_context(folder)) / "cells"
+        cells = task.cells(reader, inference, kept, progress)
         write_map(tile, reader, cells, task)
         png.write_bytes(overlay(reader, cells))
     return Explained(
@@ -95,7 +91,5 @@ def explain(
         stride=task.layer.stride,
         low=cells.low,
         high=cells.high,
-        tile=plan.grid.tile,
-        halo=plan.grid.halo,
         model=task.segmenter.card.name,
     )

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from geounet.predict import PredictOptions
     from geounet.raster import Reader
 
-BACKWARD = 4
+BACKWARD = 2
 """What a pass back to a layer keeps, in activations of a pass that keeps nothing."""
 
 
@@ -96,39 +96,56 @@ class Task:
             which = f"mean of {self.layer.channels} channels"
         return f"activation of {self.layer.name}, {which}"
 
-    def plan(self, shape: tuple[int, int], inference: PredictOptions) -> Plan:
-        """Return the plan: cores alone are kept.
+    def plan(self, shape: tuple[int, int], inference: PredictOptions, *, back: bool) -> Plan:
+        """Return the plan of a pass; cores alone are kept.
 
         A gradient at the core hangs on pixels a field away, and those on what is a field farther.
+
+        Args:
+            shape: of the grid.
+            inference: what was asked of tiles.
+            back: the pass goes back to the layer.
         """
         card, asked = self.segmenter.card, inference.plan
-        passes = 1 if self.number is None else 2
+        fields = 2 if back else 1
         halo = covering(card)
-        if asked.halo == "auto" and halo is not None and is_affordable(passes * halo):
-            asked = replace(asked, halo=passes * halo)
+        if asked.halo == "auto" and halo is not None and is_affordable(fields * halo):
+            asked = replace(asked, halo=fields * halo)
         memory = free_memory(self.device) if self.device.startswith("cuda") else None
-        if passes > 1:
+        if back:
             card = replace(card, bytes_per_pixel=BACKWARD * card.bytes_per_pixel)
         return make_plan(shape, card, replace(asked, blend="crop"), self.device, memory)
 
     def cells(
-        self, reader: Reader, plan: Plan, path: Path, progress: Callable[[int, int], None]
+        self,
+        reader: Reader,
+        inference: PredictOptions,
+        path: Path,
+        progress: Callable[[int, int], None] = lambda *_: None,
     ) -> Cells:
-        """Go through the scene, twice for Grad-CAM."""
-        passes, done = (1 if self.number is None else 2), 0
+        """Go through the scene: for Grad-CAM first for the weights, then for the map.
+
+        Args:
+            reader: of the scene.
+            inference: what was asked of tiles.
+            path: where the cells wait.
+            progress: called with tiles done and tiles in total.
+        """
+        backs = (False,) if self.number is None else (True, False)
+        plans = [self.plan(reader.info.shape, inference, back=back) for back in backs]
+        total, done = sum(len(plan.grid) for plan in plans), 0
 
         def count() -> None:
             nonlocal done
             done += 1
-            progress(done, passes * len(plan.grid))
+            progress(done, total)
 
-        scene = Scene(reader, plan, count)
-        weights = self._weights(scene)
+        weights = self._weights(Scene(reader, plans[0], count))
         step = ActivationStep(
             self.segmenter, self.layer, self.device,
             weights=weights, positive=self.number is not None,
         )  # fmt: skip
-        cells = scene.cells(step, path)
+        cells = Scene(reader, plans[-1], count).cells(step, path)
         return cells if self.number is None else replace(cells, low=0.0)
 
     def _weights(self, scene: Scene) -> NDArray[np.float64]:
