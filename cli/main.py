@@ -30,6 +30,7 @@ COMMANDS = {
     "masks": "Annotations (VIA, COCO, vectors) as mask rasters.",
     "evaluate": "A prediction against the truth: every score, one report.",
     "chips": "A training dataset from rasters and vector labels.",
+    "explain": "Where a network looks: Grad-CAM and activation maps.",
     "train": "Train a network on labelled imagery.",
     "models": "Bundled models and recipes.",
     "sample": "Write the sample scenes with their truth.",

@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
+from .transfer import export_command, import_command
+
 GOLDEN_TOLERANCE = 3
 
 
 @click.group("models", short_help="Bundled models, baselines, recipes and networks.")
 def command() -> None:
-    """List and show bundled models, baselines, recipes, networks and local model files.
+    """List, show, export and import models; baselines, recipes and networks are shown too.
 
     Example: geounet models show buildings
     """
@@ -55,15 +57,16 @@ def list_models(*, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
 @click.option("--check", is_flag=True, help="Run the golden tile and compare.")
-def show(name: str, *, as_json: bool, check: bool) -> None:
+@click.option("--layers", is_flag=True, help="List the layers that `explain --layer` knows.")
+def show(name: str, *, as_json: bool, check: bool, layers: bool) -> None:
     """Show the card of a bundled model or a file; a baseline, a recipe or a network."""
     from geounet.model import read_card
 
+    if layers:
+        _tell(_layers(name), as_json=as_json)
+        return
     found = _untrained(name)
-    if found is None:
-        _tell(asdict(read_card(name)), as_json=as_json)
-    else:
-        _tell(found, as_json=as_json)
+    _tell(asdict(read_card(name)) if found is None else found, as_json=as_json)
     if check:
         _check(name)
 
@@ -107,6 +110,19 @@ def _figures(recipe: str) -> dict[str, int]:
     with torch.device("meta"):
         network = build(RECIPES[recipe].network, RECIPES[recipe].network_options, fetch=False)
     return {"parameters": parameter_count(network), "stride": total_stride(network)}
+
+
+def _layers(name: str) -> dict[str, Any]:
+    from geounet.explain.layers import layers
+    from geounet.model import load_model
+
+    model = load_model(name)
+    found = layers(model.network, len(model.card.bands))
+    return {each.name: {"channels": each.channels, "stride": each.stride} for each in found}
+
+
+command.add_command(export_command)
+command.add_command(import_command)
 
 
 def _tell(values: dict[str, Any], *, as_json: bool) -> None:

@@ -12,18 +12,20 @@ if TYPE_CHECKING:
 
 
 class Auto(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """An integer, or the word `auto`."""
+    """An integer, or a word."""
 
-    name = "INTEGER|auto"
+    def __init__(self, word: str = "auto") -> None:
+        """Know one word."""
+        self._word, self.name = word, f"INTEGER|{word}"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Return the integer or the word."""
-        if value == "auto" or isinstance(value, int):
+        if value == self._word or isinstance(value, int):
             return value
         try:
             return int(value)
         except ValueError:
-            self.fail(f"{value!r} is neither a whole number nor 'auto'", param, ctx)
+            self.fail(f"{value!r} is neither a whole number nor {self._word!r}", param, ctx)
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -96,7 +98,7 @@ BBOX = Numbers(float, count=4)
 SHARE = Share()
 SIZE = Size()
 
-INFERENCE = (
+SEEING = (
     click.option(
         "-m",
         "--model",
@@ -120,11 +122,6 @@ INFERENCE = (
         show_default=True,
         help="Context on each side that is read but not kept, pixels.",
     ),
-    click.option(
-        "--blend",
-        type=click.Choice(["crop", "hann", "gaussian", "average"]),
-        help="How tiles are joined.  [crop when the halo covers the receptive field, else hann]",
-    ),
     click.option("--threshold", type=float, help="Probability of a building.  [the model's own]"),
     click.option("--bands", type=BANDS, help="Bands in the model's order, 1-based."),
     click.option(
@@ -143,6 +140,24 @@ INFERENCE = (
     ),
     click.option(
         "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
+    ),
+    click.option(
+        "--batch-size", type=AUTO, default="auto", show_default=True, help="Tiles in a batch."
+    ),
+    click.option("--threads", type=click.IntRange(1), help="Threads of the network on a CPU."),
+    click.option(
+        "--max-memory",
+        type=SIZE,
+        help="Memory the process may take, such as 2GB.  [2GB on a CPU, more where it must]",
+    ),
+    click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder."),
+)
+"""Which model, and how it sees a raster."""
+ENGINE = (
+    click.option(
+        "--blend",
+        type=click.Choice(["crop", "hann", "gaussian", "average"]),
+        help="How tiles are joined.  [crop when the halo covers the receptive field, else hann]",
     ),
     click.option(
         "--precision",
@@ -165,23 +180,21 @@ INFERENCE = (
         show_default=True,
         help="Mean over 4 (flips) or 8 (d4) views of each tile, at 4 or 8 times the work.",
     ),
-    click.option(
-        "--batch-size", type=AUTO, default="auto", show_default=True, help="Tiles in a batch."
-    ),
-    click.option("--threads", type=click.IntRange(1), help="Threads of the network on a CPU."),
-    click.option(
-        "--max-memory",
-        type=SIZE,
-        help="Memory the process may take, such as 2GB.  [2GB on a CPU, more where it must]",
-    ),
-    click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder."),
 )
+"""What runs it, and how often."""
 PLANNED = ("tile", "halo", "blend", "threshold", "batch_size", "max_memory")
 
 
 def infers(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of inference: which model, how, and on what."""
-    for option in reversed(INFERENCE):
+    for option in reversed(SEEING + ENGINE):
+        command = option(command)
+    return command
+
+
+def sees(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a model that is looked into: no engine, no seams."""
+    for option in reversed(SEEING):
         command = option(command)
     return command
 
@@ -191,5 +204,5 @@ def predict_options(rest: dict[str, Any]) -> Any:
     from geounet.plan import PlanOptions
     from geounet.predict import PredictOptions
 
-    plan = PlanOptions(**{name: rest.pop(name) for name in PLANNED})
+    plan = PlanOptions(**{name: rest.pop(name) for name in PLANNED if name in rest})
     return PredictOptions(plan=plan, **rest)

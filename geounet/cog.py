@@ -60,7 +60,9 @@ class CogWriter:
     nodata: int = NODATA
     """The file's marker."""
     scale: float | None = None
-    """Value of one step (the offset is 0), None when the numbers mean themselves."""
+    """Value of one step, None when the numbers mean themselves."""
+    offset: float = 0.0
+    """Value of the number 0, where steps have a value."""
     colormap: dict[int, tuple[int, int, int, int]] | None = None
     """Number → red, green, blue, alpha; of a single band."""
     resampling: Literal["average", "mode"] = "average"
@@ -162,7 +164,7 @@ class CogWriter:
             self._raw.descriptions = self.descriptions
         if self.scale is not None:
             self._raw.scales = (self.scale,) * self.count
-            self._raw.offsets = (0.0,) * self.count
+            self._raw.offsets = (self.offset,) * self.count
         if self.colormap is not None:
             self._raw.write_colormap(1, self.colormap)
             self._raw.colorinterp = (ColorInterp.palette,)

@@ -47,6 +47,40 @@ def check_fit(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
         )
 
 
+def named_bands(info: RasterInfo, card: ModelCard) -> tuple[int, ...] | None:
+    """Return the bands that a raster calls as the model does, in the model's order.
+
+    Args:
+        info: of all bands of the raster.
+        card: of the model.
+
+    Returns:
+        Their 1-based numbers; None unless each of the model's is named, and by one band alone.
+
+    Raises:
+        RasterError: there are as many bands as the model has, but others by their names.
+    """
+    called = [_called(info, wanted) for wanted in card.bands]
+    if all(len(bands) == 1 for bands in called):
+        return tuple(bands[0] for bands in called)
+    astray = any(
+        info.bands.index(band) != place for place, bands in enumerate(called) for band in bands
+    )
+    if astray and info.count == len(card.bands):
+        numbers = ",".join(map(str, info.bands))
+        raise RasterError(
+            f"{info.path}: calls its bands {', '.join(info.names)}, model {card.name} expects "
+            f"{', '.join(card.bands)}; to take them for these all the same, pass --bands {numbers}"
+        )
+    return None
+
+
+def _called(info: RasterInfo, wanted: str) -> list[int]:
+    """The bands that are called as one of the model's."""
+    words = {wanted, wanted[:1], f"{wanted} band", f"band {wanted}"}
+    return [band for band, name in zip(info.bands, info.names, strict=True) if name in words]
+
+
 def target_gsd(
     info: RasterInfo, card: ModelCard, gsd: float | Literal["native", "model"]
 ) -> float | None:

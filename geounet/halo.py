@@ -72,6 +72,11 @@ def covering(card: ModelCard) -> int | None:
     return None if card.receptive_field is None else _aligned(card.receptive_field, card.stride)
 
 
+def has_room(card: ModelCard, halo: int) -> bool:
+    """Return whether a tile, where there is but one, has a core inside such a halo."""
+    return not card.tile or card.tile >= 2 * halo + card.stride
+
+
 def is_affordable(field: int | None) -> bool:
     """Return whether a field is covered unasked."""
     return field is not None and field <= AFFORDABLE
@@ -79,10 +84,13 @@ def is_affordable(field: int | None) -> bool:
 
 def _auto(card: ModelCard) -> int:
     exact = covering(card)
-    if exact is not None and is_affordable(card.receptive_field):
+    if exact is not None and is_affordable(card.receptive_field) and has_room(card, exact):
         return exact
     enough = tolerated(card)
-    return _aligned(BLENDED, card.stride) if enough is None else enough
+    if enough is not None and has_room(card, enough):
+        return enough
+    blended = _aligned(BLENDED, card.stride)
+    return blended if has_room(card, 2 * blended) else card.tile // 4 // card.stride * card.stride
 
 
 def _bound(card: ModelCard, size: int) -> float | None:

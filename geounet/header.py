@@ -40,11 +40,13 @@ def choose_bands(
 ) -> tuple[int, ...]:
     """Return the bands to read: those asked for, or all but alpha.
 
+    GDAL calls the last of four bands alpha when nobody says otherwise; one that is described as
+    something else is data.
+
     Raises:
         RasterError: there is no such band, or none at all.
     """
-    meanings = zip(handle.indexes, handle.colorinterp, strict=True)
-    colours = tuple(band for band, meaning in meanings if meaning != ColorInterp.alpha)
+    colours = tuple(band for band in handle.indexes if not _is_alpha(handle, band))
     if not handle.count and handle.subdatasets:
         raise RasterError(
             f"{shown}: holds only subdatasets ({len(handle.subdatasets)}, expected bands); "
@@ -58,6 +60,25 @@ def choose_bands(
     if not bands and not colours:
         raise RasterError(f"{shown}: has no band of data (bands: {handle.count}); check the file")
     return tuple(bands) if bands else colours
+
+
+def _is_alpha(handle: Any, band: int) -> bool:  # noqa: ANN401
+    words = (handle.descriptions[band - 1] or "alpha").lower()
+    named = any(word in words for word in ("alpha", "mask", "opacity"))
+    return bool(handle.colorinterp[band - 1] == ColorInterp.alpha and named)
+
+
+def band_names(handle: Any, bands: Sequence[int]) -> tuple[str, ...]:  # noqa: ANN401
+    """Return what a file calls its bands, in small letters; empty where it says nothing.
+
+    Descriptions count where there are any: the colours of a file are often those of its driver.
+    """
+    described = [(handle.descriptions[band - 1] or "").strip().lower() for band in bands]
+    if any(described):
+        return tuple(described)
+    meanings = (handle.colorinterp[band - 1] for band in bands)
+    plain = (ColorInterp.undefined, ColorInterp.gray)
+    return tuple("" if each in plain else each.name for each in meanings)
 
 
 def check_pixels(

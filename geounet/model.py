@@ -74,6 +74,10 @@ class ModelCard:
     Measured where a halo that covers the field is not to be had."""
     bytes_per_pixel: int = 0
     """Activations that live at once, for each pixel of a tile, in float32; 0 = not measured."""
+    tile: int = 0
+    """Edge of the only tile its graph takes; 0 = any multiple of the stride."""
+    batch: int = 0
+    """The only number of tiles its graph takes at once; 0 = any."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """Data with their licences and attributions, recipe, seed, steps, the command."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -102,6 +106,11 @@ class ModelCard:
             )
         if not (self.stride >= 1 and (self.receptive_field or 0) >= 0 <= self.min_area_m2):
             raise ModelError("model card: stride, receptive_field and min_area_m2 must be sizes")
+        if self.tile < 0 or self.tile % self.stride or self.batch < 0:
+            raise ModelError(
+                f"model card: tile must be a multiple of {self.stride} and batch a number, "
+                f"got {self.tile}, {self.batch}"
+            )
         odd = [halo for halo in self.seams if not halo.isdecimal() or int(halo) % self.stride]
         if odd or min(self.seams.values(), default=0) < 0 or self.bytes_per_pixel < 0:
             raise ModelError(

@@ -7,7 +7,7 @@ and a value (field 2). Entries may stand anywhere, so new ones are simply append
 from __future__ import annotations
 
 import io
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,6 +37,31 @@ def with_metadata(model: bytes, entries: Mapping[str, str]) -> bytes:
         entry = _text(KEY, key.encode()) + _text(VALUE, value.encode())
         parts.append(_text(METADATA, entry))
     return b"".join(parts)
+
+
+def keeps_data_elsewhere(model: bytes) -> bool:
+    """Return whether a tensor of a model lies in another file.
+
+    Raises:
+        ValueError: when the bytes are no ONNX file.
+    """
+    return _refers(model, _MODEL)
+
+
+_TENSOR: dict[int, Any] = {13: None}
+_ATTRIBUTE: dict[int, Any] = {5: _TENSOR, 10: _TENSOR}
+_NODE = {5: _ATTRIBUTE}
+_GRAPH = {1: _NODE, 5: _TENSOR, 15: {1: _TENSOR, 2: _TENSOR}}
+_ATTRIBUTE |= {6: _GRAPH, 11: _GRAPH, 22: _GRAPH[15]}
+_MODEL = {7: _GRAPH, 25: {7: _NODE}}
+"""By field, what holds tensors, down to a tensor's own field for data in another file."""
+
+
+def _refers(message: bytes, kinds: dict[int, Any]) -> bool:
+    for number, value in _fields(io.BytesIO(message), wanted=None):
+        if number in kinds and (kinds[number] is None or _refers(value, kinds[number])):
+            return True
+    return False
 
 
 def _fields(file: IO[bytes], *, wanted: int | None) -> Iterator[tuple[int, bytes]]:

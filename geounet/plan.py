@@ -89,7 +89,9 @@ def make_plan(
     if not 0 < threshold <= 1:
         raise OptionError(f"threshold must lie above 0 and up to 1, got {threshold}")
     halo = settle_halo(card, options.halo, options.blend)
-    asked = Asked(options.tile, options.batch_size, options.band_width)
+    tile = _only("tile", options.tile, card.tile)
+    batch = _only("batch-size", options.batch_size, card.batch)
+    asked = Asked(tile, batch, options.band_width)
     room = replace(room or Room(), limit=options.max_memory)
     tiling = settle_tiling(shape, card, halo, asked, room)
     if halo.covers:
@@ -106,3 +108,10 @@ def make_plan(
         bound=halo.bound,
         memory=tiling.memory,
     )
+
+
+def _only(option: str, asked: int | Literal["auto"], only: int) -> int | Literal["auto"]:
+    """What was asked for, or what a graph takes alone."""
+    if asked not in ("auto", only) and only:
+        raise OptionError(f"--{option} must be {only}, its graph takes no other, got {asked}")
+    return only or asked

@@ -18,7 +18,7 @@ from geounet.finished import finished_before
 from geounet.journal import Journal
 from geounet.options import PredictOptions, outline_options, table_options, targets
 from geounet.order import Order
-from geounet.prepare import Settled, fitted, named, opened, prepared, settle_run, walk_of
+from geounet.prepare import Settled, bands_of, fitted, named, opened, prepared, settle_run, walk_of
 from geounet.project import check_place
 from geounet.provenance import facts_of, key_of
 from geounet.quantise import NODATA, STEPS
@@ -67,6 +67,7 @@ def predict(
     with opened(raster, model, options) as reader, State(goals.footprints) as state:
         model = fitted(model, reader)
         key = key_of(reader.info, options)
+        options = bands_of(reader.info, options)
         found = state.settled(key) if options.resume else None
         settled = found or settle_run(model, reader.info, options).as_json()
         walk = walk_of(model, reader, Settled.of_json(settled), options)

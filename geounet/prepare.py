@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -16,11 +17,11 @@ from geounet.backends.engine import Engine, make_step
 from geounet.backends.load import load
 from geounet.baselines.model import Baseline, baseline
 from geounet.errors import GeounetWarning, OptionError
-from geounet.fit import check_bands, check_fit, target_gsd
+from geounet.fit import check_bands, check_fit, named_bands, target_gsd
 from geounet.grid import TileGrid
 from geounet.memory import Room
 from geounet.plan import Plan, make_plan
-from geounet.raster import RasterInfo, Reader, open_raster
+from geounet.raster import RasterInfo, RasterReader, Reader, open_raster
 from geounet.resample import Resampled
 from geounet.walk import Walk
 
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
     from geounet.area import Area
     from geounet.backends import Model
+    from geounet.model import ModelCard
     from geounet.options import PredictOptions
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,8 +98,7 @@ def walk_of(model: Model, reader: Reader, settled: Settled, options: PredictOpti
 def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterator[Reader]:
     """Open a raster on the grid it is inferred on, once it is known to fit the model."""
     with ExitStack() as stack:
-        reader: Reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
-        stack.callback(reader.close)
+        reader: Reader = stack.enter_context(_read(raster, model.card, options))
         card = model.for_raster(reader.info) if isinstance(model, Baseline) else model.card
         check_bands(options.bands, card)
         check_fit(reader, card, scaled=options.scale != "auto")
@@ -103,6 +106,27 @@ def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterato
             _warn_of_pixels(reader.info)
         gsd = target_gsd(reader.info, card, options.gsd)
         yield reader if gsd is None else Resampled(reader, gsd)
+
+
+def _read(raster: str | Path, card: ModelCard, options: PredictOptions) -> RasterReader:
+    """The reader of the bands that were asked for, or of those that the file names as the card."""
+    reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
+    bands = named_bands(reader.info, card) if options.bands is None else None
+    if bands is None or bands == reader.bands:
+        return reader
+    reader.close()
+    numbers = ",".join(map(str, bands))
+    log.warning(
+        "%s: takes bands %s, which the file calls %s; --bands chooses others",
+        *(reader.info.path, numbers, ", ".join(card.bands)),
+    )
+    return open_raster(raster, bands=bands, allow_vrt=options.allow_vrt)
+
+
+def bands_of(info: RasterInfo, options: PredictOptions) -> PredictOptions:
+    """Return the options with the bands that are read, where the file's own order is not kept."""
+    kept = info.bands == tuple(range(1, info.count + 1))
+    return options if kept else replace(options, bands=info.bands)
 
 
 def area_of(info: RasterInfo, options: PredictOptions) -> Area | None:

@@ -18,7 +18,14 @@ from geounet.blocks import any_written, written_parts
 from geounet.errors import RasterError
 from geounet.gdal import BLOCKS, open_source, reading
 from geounet.ground import pixel_steps
-from geounet.header import check_links, check_pixels, check_place, choose_bands, read_crs
+from geounet.header import (
+    band_names,
+    check_links,
+    check_pixels,
+    check_place,
+    choose_bands,
+    read_crs,
+)
 from geounet.sources import find_source, identity
 from geounet.valid import Masking, find_masking, valid_pixels
 
@@ -66,6 +73,10 @@ class RasterInfo:
     """What the file says one step of a pixel is worth; a read does not apply it."""
     files: tuple[str, ...] = ()
     """All files it is read from: itself, the sources of a VRT, what lies beside it."""
+    bands: tuple[int, ...] = ()
+    """The file's numbers of the bands a read returns, 1-based."""
+    names: tuple[str, ...] = ()
+    """What the file calls each of them; empty where it says nothing."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -283,6 +294,8 @@ def open_raster(
             block_shape=handle.block_shapes[chosen[0] - 1],
             scale=handle.scales[chosen[0] - 1],
             files=tuple(handle.files),
+            bands=chosen,
+            names=band_names(handle, chosen),
         )
         masking = find_masking(handle, chosen)
     return RasterReader(source, info, chosen, masking)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rasterio.windows import Window
 
+from geounet.errors import ModelError
 from geounet.grid import Cell, TileGrid
 from geounet.halo import EXACT, TOLERANCE, covering
 from geounet.options import PredictOptions
@@ -130,6 +131,11 @@ def verify(
         GeounetError: see `geounet.errors`.
     """
     with prepared(raster, options or PredictOptions()) as walk:
+        if walk.step.card.tile:
+            raise ModelError(
+                f"model {walk.step.card.name} takes tiles of {walk.step.card.tile} alone, there "
+                "is no untiled pass to compare with; verify the model it was made from"
+            )
         found = []
         for number, window in enumerate(choose_windows(walk, windows, seed)):
             found.append(compare(walk, window))

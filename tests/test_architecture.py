@@ -35,12 +35,12 @@ FLOORS = (
     {"footprints", "infer", "seams", "contact", "stitch", "baselines"},
     {"page", "project", "walk", "annotations"},
     {"journal", "evaluation", "cutter", "targets", "result"},
-    {"options", "order", "training", "chipset"},
+    {"options", "order", "training", "transfer", "chipset"},
     {"pixels", "prepare", "provenance"},
     {"assemble", "finished"},
     {"companions"},
     {"predict", "vectorize", "masks", "evaluate", "chips"},
-    {"jobs", "verify", "exchange"},
+    {"jobs", "verify", "exchange", "explain"},
     {"__init__"},
 )
 """Rooms from the ground up; a room imports rooms below it, and its own."""
@@ -51,7 +51,10 @@ NEVERS = {
         "backends.torch",
         "backends.fold",
         "backends.export",
+        "explain.layers",
+        "explain.steps",
         "training",
+        "transfer.states",
         "model",
     },
     "onnxruntime": {"backends.onnx"},
@@ -63,7 +66,7 @@ NEVERS = {
     "tqdm": set(),
     "click": set(),
     "requests": set(),
-    "pickle": set(),
+    "pickle": {"transfer.states"},  # the name of its error
 }
 """Packages and the only rooms that import them."""
 
@@ -148,8 +151,10 @@ def test_no_room_has_a_name_that_says_nothing():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_nothing_is_swallowed_and_nothing_unpickled(name):
-    """No `except Exception`, no torch.load, no boundless read."""
+    """No `except Exception`, no torch.load but of numbers alone, no boundless read."""
     text = ast.unparse(MODULES[name])
+    if name == "transfer.states":
+        text = text.replace("torch.load(file, map_location='cpu', weights_only=True)", "")
     for never in ("except Exception", "torch.load", "boundless=True", "except:"):
         assert never not in text, f"{name}: {never}"
 

@@ -27,7 +27,7 @@ VIEWS: dict[str, tuple[View, ...]] = {
     "flips": ((False, 0), (True, 0), (False, 2), (True, 2)),
     "d4": tuple((mirrored, turns) for mirrored in (False, True) for turns in range(4)),
 }
-AGREE = ("bands", "classes", "layers", "dtype", "gsd")
+AGREE = ("bands", "classes", "layers", "dtype", "gsd", "tile", "batch")
 """What the cards of an ensemble have in common; scaling is each model's own."""
 
 

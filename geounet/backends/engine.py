@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from geounet.backends.combine import VIEWS, Ensemble, EnsembleStep, ViewsStep
 from geounet.errors import ModelError, OptionError
 from geounet.model import OnnxModel, Segmenter, read_golden
+from geounet.onnxfile import keeps_data_elsewhere
 
 if TYPE_CHECKING:
     from geounet.backends import Model, Step
@@ -136,7 +137,7 @@ def _torch_step(model: Model, engine: Engine) -> Step:
 
 def _graph(model: Segmenter | OnnxModel) -> bytes:
     if isinstance(model, OnnxModel):
-        return model.path.read_bytes()
+        return _whole(model)
     if find_spec(EXPORTER) is None:
         raise ModelError(
             f"model {model.card.name} needs the package {EXPORTER} to become a graph; "
@@ -145,3 +146,18 @@ def _graph(model: Segmenter | OnnxModel) -> bytes:
     from geounet.backends.export import exported  # noqa: PLC0415
 
     return exported(model)
+
+
+def _whole(model: OnnxModel) -> bytes:
+    """The bytes of a graph that names no other file: an engine would open it, wherever it lies."""
+    graph = model.path.read_bytes()
+    try:
+        elsewhere = keeps_data_elsewhere(graph)
+    except ValueError as error:
+        raise ModelError(f"{model.path}: not a readable .onnx file ({error})") from error
+    if elsewhere:
+        raise ModelError(
+            f"{model.path}: keeps weights in other files, expected all in one; save it so, as "
+            "geounet models export and import do"
+        )
+    return graph

@@ -19,6 +19,8 @@ from geounet.networks.registry import excludes, probability
 from geounet.onnxfile import with_metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -31,15 +33,18 @@ FORM = 1
 
 
 def export_onnx(
-    segmenter: Segmenter, golden: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+    segmenter: Segmenter,
+    golden: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None,
+    others: Mapping[str, str] | None = None,
 ) -> bytes:
     """Return an ONNX file with the card in its metadata; `predict -m model.onnx` runs it.
 
     Args:
-        segmenter: what to write.
+        segmenter: what to write; where its card names the only tile, so does the graph.
         golden: a tile of raw pixels and its expected quantised output.
+        others: further metadata.
     """
-    entries = {CARD_KEY: segmenter.card.to_json()}
+    entries = {CARD_KEY: segmenter.card.to_json(), **(others or {})}
     if golden is not None:
         tile = save({GOLDEN_INPUT: golden[0], GOLDEN_OUTPUT: golden[1]})
         entries[GOLDEN_KEY] = base64.b64encode(tile).decode()
@@ -62,22 +67,29 @@ def weights_hash(segmenter: Segmenter) -> str:
 
 
 class _Probability(nn.Module):
-    """The network and what its logits stand for."""
+    """The network and what its logits stand for.
 
-    def __init__(self, network: nn.Module) -> None:
+    On request with a background of 0 before several classes: who takes the largest of all
+    channels, once those below the threshold are 0, then gets it where no class reaches that.
+    """
+
+    def __init__(self, network: nn.Module, *, background: bool) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._background = network, background
         self.excludes = excludes(network)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return probability(self.network(pixels), excludes=self.excludes)
+        p = probability(self.network(pixels), excludes=self.excludes)
+        return torch.cat([torch.zeros_like(p[:, :1]), p], 1) if self._background else p
 
 
 def _graph(segmenter: Segmenter) -> bytes:
     card, target = segmenter.card, io.BytesIO()
-    network = _Probability(folded(segmenter.network, len(card.bands))).eval()
-    pixels = torch.zeros(2, len(card.bands), 4 * card.stride, 6 * card.stride)
-    axes = {0: "batch", 2: "height", 3: "width"}
+    plain = folded(segmenter.network, len(card.bands))
+    network = _Probability(plain, background=card.tile > 0 and len(card.classes) > 1).eval()
+    edges = (card.tile, card.tile) if card.tile else (4 * card.stride, 6 * card.stride)
+    pixels = torch.zeros(2, len(card.bands), *edges)
+    axes = {0: "batch"} | ({} if card.tile else {2: "height", 3: "width"})
     with warnings.catch_warnings():
         # the exporter by tracing: the newer one takes thirty times as long, see ADR 8
         warnings.simplefilter("ignore")

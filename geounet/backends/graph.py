@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from geounet.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from geounet.model import ModelCard
+
+
+AXES = 4
+"""Batch, channels, height, width."""
 
 
 def check_graph(card: ModelCard, given: Sequence[Any], made: Sequence[Any], *, inputs: int) -> None:
     """Refuse a graph whose shapes are not those of the card.
+
+    One channel more than there are classes is the background, the first; a single class may do
+    without the axis of channels.
 
     Args:
         card: of the model.
@@ -24,12 +35,26 @@ def check_graph(card: ModelCard, given: Sequence[Any], made: Sequence[Any], *, i
     Raises:
         ModelError: with what the card says.
     """
-    wanted = (len(card.bands), len(card.classes))
-    free = [shape[1] if len(shape) == 4 else None for shape in (given, made)]  # noqa: PLR2004
-    fits = [not isinstance(f, int) or f == w for f, w in zip(free, wanted, strict=True)]
-    if inputs != 1 or len(given) != 4 or len(made) != 4 or not all(fits):  # noqa: PLR2004
+    bands, classes = len(card.bands), len(card.classes)
+    fits = inputs == 1 and len(given) == AXES and _is(given[1], bands)
+    if len(made) == AXES:
+        fits = fits and any(_is(made[1], count) for count in (classes, classes + 1))
+    else:
+        fits = fits and len(made) == AXES - 1 and classes == 1
+    if not fits:
         raise ModelError(
             f"model {card.name}: its graph takes {inputs} inputs, the first {given}, and gives "
-            f"{made}; its card says (batch, {wanted[0]}, height, width) and "
-            f"(batch, {wanted[1]}, height, width)"
+            f"{made}; its card says (batch, {bands}, height, width) and "
+            f"(batch, {classes}, height, width)"
         )
+
+
+def class_maps(card: ModelCard, made: NDArray[Any]) -> NDArray[np.float32]:
+    """Return `(batch, classes, height, width)` of what a graph gave, without its background."""
+    maps = made if made.ndim == AXES else made[:, None]
+    return maps[:, -len(card.classes) :].astype(np.float32, copy=False)
+
+
+def _is(extent: object, wanted: int) -> bool:
+    """Whether an extent is as wanted, or left free."""
+    return not isinstance(extent, int) or extent == wanted

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime
 
-from geounet.backends.graph import check_graph
+from geounet.backends.graph import check_graph, class_maps
 from geounet.backends.scaling import Scaling
 from geounet.errors import DeviceMemoryError, ModelError
 
@@ -66,4 +66,4 @@ class OnnxStep:
             if not any(words in str(error) for words in NO_ROOM):
                 raise ModelError(f"model {self.card.name}: {error}") from error
             raise DeviceMemoryError(f"cpu has no room for a batch of {len(pixels)}") from error
-        return {"probability": maps[0]}
+        return {"probability": class_maps(self.card, maps[0])}

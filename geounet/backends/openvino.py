@@ -17,7 +17,7 @@ import numpy as np
 import openvino
 
 from geounet.backends.cache import cached
-from geounet.backends.graph import check_graph
+from geounet.backends.graph import check_graph, class_maps
 from geounet.backends.scaling import Scaling
 from geounet.errors import DeviceMemoryError, ModelError
 
@@ -84,7 +84,7 @@ class OpenVinoStep:
             if not any(words in str(error) for words in NO_ROOM):
                 raise ModelError(f"model {self.card.name}: {error}") from error
             raise DeviceMemoryError(f"cpu has no room for a batch of {len(pixels)}") from error
-        return {"probability": maps[0]}
+        return {"probability": class_maps(self.card, maps[0])}
 
 
 def chips(card: ModelCard, pixels: NDArray[np.uint8] | None) -> list[NDArray[np.float32]]:
@@ -102,7 +102,8 @@ def chips(card: ModelCard, pixels: NDArray[np.uint8] | None) -> list[NDArray[np.
         raise ModelError(
             f"model {card.name}: has no golden tile to calibrate int8 with; try --precision bf16"
         )
-    scaling, edge = Scaling(card), min(CHIP, *pixels.shape[1:]) // card.stride * card.stride
+    edge = card.tile or min(CHIP, *pixels.shape[1:]) // card.stride * card.stride
+    scaling = Scaling(card)
     corners = product(*(range(0, extent - edge + 1, edge) for extent in pixels.shape[1:]))
     found = []
     for top, left in corners:

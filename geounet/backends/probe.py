@@ -144,7 +144,7 @@ def _output(step: Step, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _cpu_seconds(step: Step, pixels: NDArray[np.uint8]) -> float:
     """CPU seconds a million pixels, the best of some rounds: other processes do not count."""
-    times = [-(-PROBE_EDGE // extent) for extent in pixels.shape[1:]]
+    times = [-(-(step.card.tile or PROBE_EDGE) // extent) for extent in pixels.shape[1:]]
     large = np.tile(pixels, (1, *times))
     _output(step, large)
     spent = []

@@ -1,0 +1,54 @@
+"""`geounet explain`: where a network looks, as a raster and a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import Auto, predict_options, sees
+from .progress import Bar
+
+CHANNEL = Auto("mean")
+
+
+@click.command("explain", short_help="Where a network looks: Grad-CAM and activation maps.")
+@click.argument("raster", metavar="INPUT")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path),
+    help="GeoTIFF to write (COG); its picture is put beside it.",
+)  # fmt: skip
+@click.option("--overlay", type=click.Path(path_type=Path), help="The picture (.png).  [OUT.png]")
+@click.option("--layer", help="Layer that is looked at; a wrong name lists them.  [the bottleneck]")
+@click.option(
+    "--channel", type=CHANNEL,
+    help="Instead of Grad-CAM, what this channel of the layer gives, from 0, or the mean of all.",
+)  # fmt: skip
+@click.option("--class", "of_class", help="Class that Grad-CAM explains.  [the first]")
+@sees
+@click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
+def command(raster: str, out: Path, *, as_json: bool, quiet: bool, **rest: Any) -> None:
+    """Show where a network looks when it finds buildings.
+
+    Example: geounet explain big.tif --out where.tif
+    """
+    from geounet.explain.job import explain
+    from geounet.explain.task import ExplainOptions
+
+    rest.pop("verbose")
+    words = ("layer", "channel", "of_class", "overlay")
+    options = ExplainOptions(**{word: rest.pop(word) for word in words})
+    with Bar(Path(raster).name, "tile", quiet=quiet) as bar:
+        done = explain(raster, out, options, predict_options(rest), bar)
+    click.echo(json.dumps(done.as_dict()) if as_json else "\n".join(map(str, done.out)))
+    if not (quiet or as_json):
+        click.echo(
+            f"geounet: {done.method} at {done.layer} ({done.channels} channels, a cell is "
+            f"{done.stride} pixels), from {done.low:.4g} to {done.high:.4g} over the scene",
+            err=True,
+        )

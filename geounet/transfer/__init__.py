@@ -1,0 +1,1 @@
+"""Models from and to other tools: ONNX files with metadata, state dicts."""
