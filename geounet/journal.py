@@ -36,8 +36,8 @@ Strip = list[Segment]
 SYNC_EVERY = 5.0
 """Seconds after which what was written is put on the disk itself: what a power cut may cost."""
 
-HEAD = struct.Struct("<4sIIQIQ")
-"""Marker, row, band, pixels with data, checksum of q, bytes that follow."""
+HEAD = struct.Struct("<4sIIQQIQ")
+"""Marker, row, band, pixels with data, those that failed, checksum of q, bytes that follow."""
 
 SUM = struct.Struct("<I")
 """Checksum of all before it."""
@@ -54,7 +54,9 @@ class _Record:
     size: int
     """Bytes of them."""
     valid_pixels: int
-    """Pixels with data; without any there are no arrays."""
+    """Pixels with data."""
+    failed_pixels: int
+    """Pixels that could not be read."""
 
 
 class Journal:
@@ -154,12 +156,13 @@ class Journal:
         """
         cell, payload, q_sum = segment.cell, b"", 0
         try:
-            if segment.valid_pixels:
+            if not segment.is_void:
                 payload = _packed(segment)
                 if self._store is not None and segment.q is not None:
                     self._store.write(segment.q, cell.core)
                     q_sum = zlib.crc32(np.ascontiguousarray(segment.q).data)
-            head = (MARKER, cell.row, cell.band, segment.valid_pixels, q_sum, len(payload))
+            pixels = segment.valid_pixels, segment.failed_pixels
+            head = MARKER, cell.row, cell.band, *pixels, q_sum, len(payload)
             start = self._append(HEAD.pack(*head) + payload)
             self._sync_if_due()
         except OSError as error:
@@ -167,18 +170,19 @@ class Journal:
                 f"{self._path.parent}: cannot be written ({(error.strerror or '').lower()}); "
                 "free some space"
             ) from error
-        record = _Record(start + HEAD.size, len(payload), segment.valid_pixels)
+        record = _Record(start + HEAD.size, len(payload), *pixels)
         self._records[cell.row, cell.band] = record
 
     def take(self, cell: Cell, *, with_q: bool = False) -> Segment:
         """Return the segment of a cell that is done."""
         record = self._records[cell.row, cell.band]
-        if not record.valid_pixels:
+        if not record.size:
             return nothing(cell, self._classes)
         self._file.seek(record.start)
         stream = BytesIO(_read(self._file, record.size))
         trace, coverage = CellTrace.load(stream), CellTrace.load(stream)
-        segment = Segment(cell, None, trace, coverage, record.valid_pixels)
+        pixels = record.valid_pixels, record.failed_pixels
+        segment = Segment(cell, None, trace, coverage, *pixels)
         return replace(segment, q=self._q(cell)) if with_q else segment
 
     def _recover(self) -> None:
@@ -214,13 +218,14 @@ class Journal:
         """Yield the records of the file up to the first that is torn."""
         start = self._file.seek(0)
         while len(head := _read(self._file, HEAD.size)) == HEAD.size:
-            marker, row, band, valid_pixels, q_sum, size = HEAD.unpack(head)
+            marker, row, band, valid_pixels, failed_pixels, q_sum, size = HEAD.unpack(head)
             if marker != MARKER:
                 return
             data = head + _read(self._file, size)
             if _read(self._file, SUM.size) != SUM.pack(zlib.crc32(data)):
                 return
-            yield _Record(start + HEAD.size, size, valid_pixels), (row, band), q_sum
+            record = _Record(start + HEAD.size, size, valid_pixels, failed_pixels)
+            yield record, (row, band), q_sum
             start += len(data) + SUM.size
 
     def _q(self, cell: Cell) -> NDArray[np.uint8] | None:
@@ -231,7 +236,7 @@ class Journal:
         return np.stack([self._store.read(plane, *at) for plane in range(self._classes)])
 
     def _q_sum(self, cell: Cell, record: _Record) -> int:
-        q = self._q(cell) if record.valid_pixels else None
+        q = self._q(cell) if record.size else None
         return 0 if q is None else zlib.crc32(q.data)
 
 

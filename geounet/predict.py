@@ -16,6 +16,7 @@ from geounet.backends.load import load
 from geounet.companions import write_companions
 from geounet.errors import GeounetWarning
 from geounet.finished import finished_before
+from geounet.forgiving import Failures
 from geounet.journal import Journal
 from geounet.options import PredictOptions, outline_options, table_options, targets
 from geounet.order import Order
@@ -65,7 +66,11 @@ def predict(
     if options.resume and goals.finished:
         return finished_before(raster, goals, options)
     model = load(options.model, options.scale)
-    with opened(raster, model, options) as reader, State(goals.footprints) as state:
+    failures = Failures() if options.on_error == "skip" else None
+    with (
+        opened(raster, model, options, failures) as reader,
+        State(goals.footprints) as state,
+    ):
         key = key_of(reader.info, options)
         found = state.settled(key) if options.resume else None
         settled = found or settle_run(model, reader.info, options).as_json()
@@ -80,6 +85,8 @@ def predict(
         ):
             resumed = journal.pixels
             walk = replace(walk, on_tile=_counter(walk.plan, journal.tiles, progress))
+            if failures is not None:
+                walk = replace(walk, failed=failures.within)
             carry_out(walk, assembly, journal)
             facts = facts_of(raster, walk, options, key)
             polygons = assembly.write(facts)

@@ -8,11 +8,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from affine import Affine
+
 from geounet.backends.choose import settle
 from geounet.backends.engine import Engine, make_step
 from geounet.backends.load import load
 from geounet.errors import GeounetWarning
 from geounet.fit import check_bands, check_fit, target_gsd
+from geounet.forgiving import Failures, Forgiving
 from geounet.grid import TileGrid
 from geounet.plan import Plan, make_plan
 from geounet.raster import RasterInfo, Reader, open_raster
@@ -70,17 +73,32 @@ def walk_of(model: Model, reader: Reader, settled: Settled) -> Walk:
 
 
 @contextmanager
-def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterator[Reader]:
-    """Open a raster on the grid it is inferred on, once it is known to fit the model."""
+def opened(
+    raster: str | Path, model: Model, options: PredictOptions, failures: Failures | None = None
+) -> Iterator[Reader]:
+    """Open a raster on the grid it is inferred on, once it is known to fit the model.
+
+    Args:
+        raster: file or URL.
+        model: that is to see it.
+        options: what was asked for.
+        failures: takes blocks that cannot be read; None has them raise.
+    """
     check_bands(options.bands, model.card)
     with ExitStack() as stack:
         reader: Reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
         stack.callback(reader.close)
+        if failures is not None:
+            reader = Forgiving(reader, failures)
         check_fit(reader, model.card, scaled=options.scale != "auto")
         if reader.info.crs is None:
             _warn_of_pixels(reader.info)
         gsd = target_gsd(reader.info, model.card, options.gsd)
-        yield reader if gsd is None else Resampled(reader, gsd)
+        grid: Reader = reader if gsd is None else Resampled(reader, gsd)
+        if failures is not None and grid is not reader:
+            wide, high = grid.info.width / reader.info.width, grid.info.height / reader.info.height
+            failures.to_grid = Affine.scale(wide, high)
+        yield grid
 
 
 def _device_memory(device: str) -> int | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
+    from rasterio.windows import Window
 
     from geounet.backends import Step
     from geounet.grid import Cell, Tile, TileGrid
@@ -49,6 +50,13 @@ class Segment:
     """Corners of what was predicted and what has no data."""
     valid_pixels: int
     """Pixels with data."""
+    failed_pixels: int = 0
+    """Pixels that could not be read."""
+
+    @property
+    def is_void(self) -> bool:
+        """Whether there is nothing but nodata."""
+        return not self.valid_pixels and not self.failed_pixels
 
 
 @dataclass
@@ -91,6 +99,8 @@ class Walk:
     """What was done."""
     on_tile: Callable[[], None] = lambda: None
     """Called after each tile of the plan."""
+    failed: Callable[[Window], NDArray[np.bool_] | None] = lambda _: None
+    """Where a window of the grid could not be read; None = nowhere."""
 
     def summed(self, cells: Sequence[Cell]) -> Generator[Sums | Nothing, None, None]:
         """Yield cells that no later tile touches; each is to be quantised once, by any thread.
@@ -143,7 +153,8 @@ class Walk:
     ) -> Generator[Segment, None, None]:
         """Yield cells quantised, and with their outlines traced."""
         for sums in cells:
-            if isinstance(sums, Nothing):
+            failed = self.failed(sums.cell.core)
+            if isinstance(sums, Nothing) and failed is None:
                 yield nothing(sums.cell, self.plan.classes)
                 continue
             with self.tally.clock("blend"):
@@ -151,8 +162,8 @@ class Walk:
             del sums  # while the next is waited for, it would hold the buffers of its band
             with self.tally.clock("trace"):
                 trace = trace_cell(classify(q, self.plan.level), q, self.plan.classes)
-                coverage, valid_pixels = cover(q[0] != NODATA)
-            yield Segment(cell, q if keep_q else None, trace, coverage, valid_pixels)
+                covered = cover(q[0] != NODATA, failed)
+            yield Segment(cell, q if keep_q else None, trace, *covered)
 
     def _add(
         self, blender: Blender, batcher: Batcher, source: RowSource, tiles: list[Tile]
@@ -180,10 +191,19 @@ def _void(height: int, width: int, classes: int) -> tuple[CellTrace, CellTrace]:
     return trace_cell(q[0], q, classes), cover(q[0] != NODATA)[0]
 
 
-def cover(valid: NDArray[np.bool_]) -> tuple[CellTrace, int]:
-    """Return the outlines of what has data and what has none, and the pixels that have."""
-    trace = trace_cell(coverage_labels(valid), None, len(STATUSES))
-    return trace, int(np.count_nonzero(valid))
+def cover(
+    valid: NDArray[np.bool_], failed: NDArray[np.bool_] | None = None
+) -> tuple[CellTrace, int, int]:
+    """Return the outlines of what became of a cell, the pixels with data, and those that failed.
+
+    Args:
+        valid: `(height, width)` True = data.
+        failed: `(height, width)` True = could not be read, if it has no data.
+    """
+    failed = None if failed is None else failed & ~valid
+    trace = trace_cell(coverage_labels(valid, failed), None, len(STATUSES))
+    lost = 0 if failed is None else int(np.count_nonzero(failed))
+    return trace, int(np.count_nonzero(valid)), lost
 
 
 def _touching(grid: TileGrid, cells: Sequence[Cell], reach: int) -> tuple[range, range]:

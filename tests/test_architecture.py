@@ -18,6 +18,7 @@ FLOORS = (
     {"sources", "halo", "memory", "state"},
     {"raster", "tiling"},
     {
+        "forgiving",
         "maps",
         "places",
         "tiff",
