@@ -81,10 +81,10 @@ def test_skipped_blocks_are_holes_that_are_shown(damaged, tmp_path, blocks):
     assert result.failed_pixels == pytest.approx(expected.area * 4)
     assert result.valid_pixels == 200 * 260 - result.failed_pixels
     predict(whole, tmp_path / "whole.gpkg", options())
-    found = geopandas.read_file(tmp_path / "o.gpkg").geometry.union_all()
-    others = geopandas.read_file(tmp_path / "whole.gpkg").geometry.union_all()
+    found = geopandas.read_file(tmp_path / "o.gpkg", layer="buildings").geometry.union_all()
+    others = geopandas.read_file(tmp_path / "whole.gpkg", layer="buildings").geometry.union_all()
     assert found.symmetric_difference(others.difference(expected)).area == pytest.approx(0)
-    beside = geopandas.read_file(tmp_path / "o.gpkg")
+    beside = geopandas.read_file(tmp_path / "o.gpkg", layer="buildings")
     assert beside[beside.intersects(expected)]["touches_edge"].all()
 
 
