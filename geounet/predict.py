@@ -26,6 +26,7 @@ from geounet.provenance import facts_of, key_of
 from geounet.quantise import NODATA, STEPS
 from geounet.relay import relay
 from geounet.result import Result, result_of
+from geounet.space import check_space
 from geounet.state import State
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def predict(
         walk = walk_of(model, reader, Settled.of_json(settled))
         order = _order(walk, goals, options)
         if found is None:
+            check_space(order)
             state.begin(key, settled)
         with (
             order.store(state.folder) as store,

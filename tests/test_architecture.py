@@ -36,7 +36,7 @@ FLOORS = (
     {"page", "project", "walk", "annotations"},
     {"journal", "evaluation", "cutter", "targets", "result"},
     {"options", "order", "training", "chipset"},
-    {"pixels", "prepare", "provenance"},
+    {"pixels", "prepare", "provenance", "space"},
     {"assemble", "finished"},
     {"companions"},
     {"predict", "vectorize", "masks", "evaluate", "chips"},
