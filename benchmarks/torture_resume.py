@@ -1,7 +1,7 @@
 """Kill predictions at random moments, fill their disk, and see what --resume makes of them.
 
-    python benchmarks/torture_resume.py kill [--rounds 20] [--size 1200] [--seed 1]
-    python benchmarks/torture_resume.py disk [--size 1200]        (mounts a tmpfs: needs the right)
+    python benchmarks/torture_resume.py kill [--rounds 20] [--size 768] [--seed 1]
+    python benchmarks/torture_resume.py disk [--size 768]        (mounts a tmpfs: needs the right)
 
 Each round runs the installed command with the bundled model on a sample scene, kills it with
 SIGKILL, and goes on until it is done; some rounds are killed several times. Meanwhile the paths of
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GEOUNET = Path(sys.executable).with_name("geounet")
-TILE = ("--tile", "352", "--halo", "96", "--threads", "1", "--backend", "torch")
+TILE = ("--tile", "288", "--halo", "96", "--threads", "1", "--backend", "torch")
 NAMES = ("o.gpkg", "p.tif", "m.tif", "r.json")
 SHARES = (0.3, 0.7, 0.97)
 
@@ -128,7 +128,7 @@ def kill(options: argparse.Namespace, folder: Path) -> None:
         work.mkdir()
         deaths = 0
         with Watch(work) as watch:
-            while killed(command(scene, work, "--resume"), dice.uniform(0.3, 1) * took):
+            while killed(command(scene, work, "--resume"), dice.uniform(0.4, 1.3) * took):
                 deaths += 1
         same = contents(work) == expected
         whole = all(found == {expected[name]} for name, found in watch.seen.items())
@@ -234,7 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["kill", "disk"])
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--size", type=int, default=1200)
+    parser.add_argument("--size", type=int, default=768)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     todo: dict[str, Any] = {"kill": kill, "disk": disk}

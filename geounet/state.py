@@ -170,4 +170,6 @@ def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _word(value: object) -> str:
+    if value is None:
+        return "not given"
     return value if isinstance(value, str) else json.dumps(value)
