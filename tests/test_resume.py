@@ -228,6 +228,7 @@ def test_another_run_is_refused_field_by_field(town, tmp_path, change, told):
     with pytest.raises(OptionError, match=rf"was begun otherwise \({told}") as caught:
         predict(town, out, resumed(asked(tmp_path / "a", **change)))
     assert "--overwrite starts over" in str(caught.value)
+    assert not hasattr(caught.value, "__notes__")
     assert is_unfinished(out)
 
 
