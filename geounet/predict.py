@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from geounet.backends import Model
-    from geounet.plan import Plan
+    from geounet.raster import Reader
     from geounet.stitch import Nothing, Sums
     from geounet.targets import Targets
-    from geounet.walk import Segment, Walk
+    from geounet.walk import Segment, Tally, Walk
 
 __all__ = ["PredictOptions", "Result", "carry_out", "predict", "prepared", "stream"]
 
@@ -68,28 +69,12 @@ def predict(
         return finished_before(raster, goals, options)
     model = load(options.model, options.scale)
     failures = Failures() if options.on_error == "skip" else None
-    with (
-        opened(raster, model, options, failures) as reader,
-        State(goals.footprints) as state,
-    ):
+    with opened(raster, model, options, failures) as reader, State(goals.footprints) as state:
         key = key_of(reader.info, options)
-        found = state.settled(key) if options.resume else None
-        settled = found or settle_run(model, reader.info, options).as_json()
-        walk = walk_of(model, reader, Settled.of_json(settled))
-        order = _order(walk, goals, options)
-        if found is None:
-            check_space(order)
-            state.begin(key, settled)
-        with (
-            order.store(state.folder) as store,
-            Journal(state.folder, walk.plan.grid, walk.plan.classes, store) as journal,
-            Assembly(order, state.work, store, walk.tally) as assembly,
-        ):
+        walk, order = _settled(state, key, model, reader, goals, options)
+        with _outputs(order, state, walk.tally) as (assembly, journal):
             resumed = journal.pixels
-            walk = replace(walk, on_tile=_counter(walk.plan, journal.tiles, progress))
-            if failures is not None:
-                walk = replace(walk, failed=failures.within)
-            carry_out(walk, assembly, journal)
+            carry_out(_watched(walk, journal, failures, progress), assembly, journal)
             facts = facts_of(raster, walk, options, key)
             polygons = assembly.write(facts)
             walk.tally.seconds["total"] = time.perf_counter() - started
@@ -140,25 +125,53 @@ def carry_out(walk: Walk, assembly: Assembly, journal: Journal) -> None:
     relay(walk.over(journal.missing()), trace, name="geounet-trace")
 
 
-def _order(walk: Walk, goals: Targets, options: PredictOptions) -> Order:
-    info, card = walk.reader.info, walk.step.card
+def _settled(
+    state: State,
+    key: dict[str, Any],
+    model: Model,
+    reader: Reader,
+    goals: Targets,
+    options: PredictOptions,
+) -> tuple[Walk, Order]:
+    """Settle and check the run, or take over what the one that died had settled."""
+    found = state.settled(key) if options.resume else None
+    settled = found or settle_run(model, reader.info, options).as_json()
+    walk = walk_of(model, reader, Settled.of_json(settled))
+    info, card = reader.info, walk.step.card
     if goals.project is not None:
         check_place(info)
     table, outlines = table_options(info, card, options), outline_options(info, options)
     order = Order(info, walk.plan, goals, table, outlines)
     order.check()
-    return order
+    if found is None:
+        check_space(order)
+        state.begin(key, settled)
+    return walk, order
 
 
-def _counter(plan: Plan, done: int, progress: Progress) -> Callable[[], None]:
-    total = len(plan.grid)
+@contextmanager
+def _outputs(order: Order, state: State, tally: Tally) -> Iterator[tuple[Assembly, Journal]]:
+    """Yield what the outputs are made by, and what is done already."""
+    grid, classes = order.plan.grid, order.plan.classes
+    with (
+        order.store(state.folder) as store,
+        Journal(state.folder, grid, classes, store) as journal,
+        Assembly(order, state.work, store, tally) as assembly,
+    ):
+        yield assembly, journal
+
+
+def _watched(walk: Walk, journal: Journal, failures: Failures | None, progress: Progress) -> Walk:
+    """Return a walk that counts the tiles on from those that are done, and knows what failed."""
+    done, total = journal.tiles, len(walk.plan.grid)
 
     def count() -> None:
         nonlocal done
         done += 1
         progress(min(done, total), total)
 
-    return count
+    walk = replace(walk, on_tile=count)
+    return walk if failures is None else replace(walk, failed=failures.within)
 
 
 def _warn_of_memory(result: Result, options: PredictOptions) -> None:

@@ -15,7 +15,7 @@ FLOORS = (
     {"grid", "gdal", "ground", "blocks", "networks"},
     {"drivers", "header", "valid", "model"},
     {"vrt", "outputs", "inputs", "blend", "backends", "documents", "lock"},
-    {"sources", "halo", "memory", "state"},
+    {"sources", "halo", "memory", "state", "records"},
     {"raster", "tiling"},
     {
         "forgiving",

@@ -290,7 +290,7 @@ def test_a_full_disk_keeps_what_is_done(town, tmp_path, monkeypatch, where):
         return full() or file.write(data)
 
     places = {
-        "journal": ("geounet.journal.write_whole", counted),
+        "journal": ("geounet.records.write_whole", counted),
         "raster": ("geounet.pixels.Pixels.finish", full),
         "package": ("geounet.assemble.write_gpkg", full),
     }
