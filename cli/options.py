@@ -185,7 +185,7 @@ ENGINE = (
 PLANNED = ("tile", "halo", "blend", "threshold", "batch_size", "max_memory")
 
 
-def infers(command: Callable[..., None]) -> Callable[..., None]:
+def infers(command: Callable[..., int | None]) -> Callable[..., int | None]:
     """Give a command the options of inference: which model, how, and on what."""
     for option in reversed(SEEING + ENGINE):
         command = option(command)

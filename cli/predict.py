@@ -11,6 +11,10 @@ import click
 from .options import BBOX, infers, predict_options
 from .progress import Bar
 
+SOME_FAILED = 3
+SHOWN = 5
+"""Rasters that a last line names."""
+
 
 @click.command("predict", short_help="Building footprints from rasters: the main job.")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
@@ -77,16 +81,25 @@ from .progress import Bar
     is_flag=True,
     help="Replace outputs that exist, drop what an unfinished run had done.",
 )
+@click.option(
+    "--on-error",
+    type=click.Choice(["fail", "skip"]),
+    default="fail",
+    show_default=True,
+    help="With a raster, or blocks of one, that cannot be read: stop, or go on without; then "
+    "the exit code is 3.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
 def command(
     inputs: tuple[str, ...], out: tuple[Path, ...], *, as_json: bool, quiet: bool, **rest: Any
-) -> None:
+) -> int:
     """Predict building footprints.
 
     Example: geounet predict big.tif --out buildings.gpkg --probability p.tif
     """
+    from geounet.errors import RasterError
     from geounet.inputs import find_rasters
     from geounet.jobs import targets_of
     from geounet.predict import predict
@@ -94,33 +107,61 @@ def command(
     rasters = find_rasters(inputs)
     rest.pop("verbose")
     options = predict_options({**rest, "also": out[1:]})
-    results = []
+    results, failed = [], []
     for raster, target, chosen in targets_of(rasters, out[0], options):
-        with Bar(Path(raster).name, "tile", quiet=quiet) as bar:
-            result = predict(raster, target, chosen, bar)
+        try:
+            with Bar(Path(raster).name, "tile", quiet=quiet) as bar:
+                result = predict(raster, target, chosen, bar)
+        except RasterError as error:
+            if options.on_error == "fail" or len(rasters) == 1:
+                raise
+            failed.append({"raster": raster, "error": str(error)})
+            click.echo(f"geounet: error: {error}", err=True)
+            continue
         results.append(result)
+        if result.failed_pixels:
+            failed.append({"raster": raster, "error": _lost(result)})
         if not as_json:
             click.echo("\n".join(map(str, result.out)))
         if not quiet and not as_json:
             click.echo(_line(result, target), err=True)
     if as_json:
-        click.echo(json.dumps(_summary(results)))
+        click.echo(json.dumps(_summary(results, failed)))
+    if failed:
+        click.echo(f"geounet: error: {_told(failed, len(rasters))}", err=True)
+    return SOME_FAILED if failed else 0
 
 
-def _summary(results: list[Any]) -> dict[str, Any]:
+def _told(failed: list[dict[str, str]], scenes: int) -> str:
+    if scenes == 1:
+        return f"{failed[0]['raster']}: {failed[0]['error']}"
+    names = ", ".join(each["raster"] for each in failed[:SHOWN])
+    more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+    return f"{len(failed)} of {scenes} rasters failed, wholly or in part: {names}{more}"
+
+
+def _lost(result: Any) -> str:
+    share = result.failed_pixels / result.pixels
+    return (
+        f"{result.failed_pixels:,} pixels ({share:.2%}) could not be read and were left out; "
+        "layer coverage shows them as failed"
+    )
+
+
+def _summary(results: list[Any], failed: list[dict[str, str]]) -> dict[str, Any]:
     """The JSON object of interface: counts are sums, settings those of the first scene."""
     parts = [result.as_dict() for result in results]
-    whole: dict[str, Any] = {"scenes": len(parts), "failed": [], **parts[0]}
-    counts = ("pixels", "valid_pixels", "pixels_resumed", "tiles", "tiles_skipped", "polygons")
-    for key in (*counts, "finished_before"):
+    whole: dict[str, Any] = {"scenes": len(parts), "failed": failed, **(parts or [{}])[0]}
+    counts = ("pixels", "valid_pixels", "failed_pixels", "pixels_resumed", "finished_before")
+    for key in (*counts, "tiles", "tiles_skipped", "polygons"):
         whole[key] = sum(part[key] for part in parts)
     whole["out"] = [path for part in parts for path in part["out"]]
     stages = {stage for part in parts for stage in part["seconds"]}
     seconds = {s: sum(part["seconds"].get(s, 0.0) for part in parts) for s in sorted(stages)}
     whole["seconds"] = {stage: round(spent, 3) for stage, spent in seconds.items()}
     done = whole["pixels"] - whole["pixels_resumed"]
-    whole["mpix_per_s"] = round(done / 1e6 / max(seconds["total"], 1e-9), 3)
-    whole["peak_memory_bytes"] = max(part["peak_memory_bytes"] for part in parts)
+    whole["mpix_per_s"] = round(done / 1e6 / max(seconds.get("total", 0.0), 1e-9), 3)
+    whole["peak_memory_bytes"] = max((part["peak_memory_bytes"] for part in parts), default=0)
     return whole
 
 

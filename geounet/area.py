@@ -13,7 +13,7 @@ from affine import Affine
 from rasterio.features import geometry_mask
 from rasterio.windows import Window
 
-from geounet.raster import empty_patch, part_of
+from geounet.raster import empty_patch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +88,7 @@ class Within:
         if there != window:
             patch.data[:], patch.valid[:] = 0, False
         if there is not None:
-            self._reader.read(there, part_of(patch, there))
+            self._reader.read(there, patch.part(there))
         return patch
 
     def holds_data(self, window: Window) -> bool:

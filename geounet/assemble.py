@@ -47,7 +47,7 @@ class Assembly:
         self._stack = ExitStack()
         self._tracer = Tracer(order.info.shape, order.plan.classes)
         self._coverage_tracer = Tracer(order.info.shape, len(STATUSES))
-        self.valid_pixels = 0
+        self.valid_pixels = self.failed_pixels = 0
 
     def __enter__(self) -> Self:
         """Stage the outputs."""
@@ -100,6 +100,7 @@ class Assembly:
             parts = [segment.coverage for segment in strip]
             self._coverage.append(self._coverage_tracer.add_strip(parts))
         self.valid_pixels += sum(segment.valid_pixels for segment in strip)
+        self.failed_pixels += sum(segment.failed_pixels for segment in strip)
 
     def written(self, segment: Segment) -> Segment:
         """Keep what others than the outlines need of a cell; return it without that.

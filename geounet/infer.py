@@ -60,7 +60,7 @@ class Batcher:
                 those whose whole read window has none (False, when read windows are blended).
         """
         self._step, self.batch_size, self._area = step, batch_size, area
-        self._skip_by_core = skip_by_core
+        self._skip_by_core, self._halved = skip_by_core, False
 
     def run(self, source: RowSource, tiles: Sequence[Tile]) -> Iterator[Inferred]:
         """Yield the tiles of one row, in order.
@@ -107,14 +107,19 @@ class Batcher:
             part = patches[len(done) : len(done) + self.batch_size]
             try:
                 done.extend(self._step(*self._stacked(part))["probability"][: len(part)])
-            except DeviceMemoryError as error:
-                if self.batch_size == 1:
-                    edge = part[0][1].shape[-1]
-                    told = f"{error} (tiles of {edge}); try a smaller --tile"
-                    raise DeviceMemoryError(told) from error
-                self.batch_size = self.batch_size // 2
-                log.warning("out of device memory; going on with batches of %d", self.batch_size)
+            except (DeviceMemoryError, MemoryError) as error:
+                self._halve(error, edge=part[0][1].shape[-1])
+                continue
+            if self._halved:
+                log.warning("memory was short; going on with batches of %d", self.batch_size)
+                self._halved = False
         return done
+
+    def _halve(self, error: Exception, edge: int) -> None:
+        if self.batch_size == 1:
+            told = f"{str(error) or 'out of memory'} (tiles of {edge}); try a smaller --tile"
+            raise DeviceMemoryError(told) from error
+        self.batch_size, self._halved = self.batch_size // 2, True
 
     def _stacked(
         self, patches: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]]

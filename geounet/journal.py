@@ -1,24 +1,17 @@
-"""What is done: segments of finished cells on disk, each with its checksum, in any order.
-
-The file only grows. A run that dies leaves a torn last record at most, which the next one cuts off.
-"""
+"""What is done: segments of finished cells on disk, in any order; the rest is what is missing."""
 
 from __future__ import annotations
 
-import os
-import struct
 import time
 import zlib
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from io import BytesIO, FileIO
+from io import BytesIO
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from geounet.errors import OutputError
 from geounet.footprints.corners import CellTrace
-from geounet.outputs import write_whole
+from geounet.records import Record, Records
 from geounet.state import CELLS
 from geounet.walk import Segment
 
@@ -37,32 +30,12 @@ Strip = list[Segment]
 SYNC_EVERY = 5.0
 """Seconds after which what was written is put on the disk itself: what a power cut may cost."""
 
-HEAD = struct.Struct("<4sIIQIQ")
-"""Marker, row, band, pixels with data, checksum of q, bytes that follow."""
-
-SUM = struct.Struct("<I")
-"""Checksum of all before it."""
-
-MARKER = b"cell"
-
-
-@dataclass(frozen=True)
-class _Record:
-    """Where a segment stands in the file."""
-
-    start: int
-    """First byte of its arrays."""
-    size: int
-    """Bytes of them."""
-    valid_pixels: int
-    """Pixels with data; without any there are no arrays."""
-
 
 class Journal:
-    """Owner of the finished cells of a run; leave the `with` block to close the file."""
+    """Owner of the finished cells of a run; leave the `with` block to close it, they stay."""
 
     def __init__(self, folder: Path, walk: Walk, store: Store | None) -> None:
-        """Find the cells that are done, and cut off what is torn.
+        """Find the cells that are done and undamaged.
 
         Args:
             folder: of the state.
@@ -72,38 +45,41 @@ class Journal:
         Raises:
             OutputError: the file cannot be opened.
         """
-        self._path, self._grid = folder / CELLS, walk.plan.grid
+        self._folder, self._grid = folder, walk.plan.grid
         self._walk, self._store = walk, store
-        self._records: dict[tuple[int, int], _Record] = {}
         self._synced = time.monotonic()
         try:
-            self._file = FileIO(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+            self._records = Records(folder / CELLS)
         except OSError as error:
             raise OutputError(f"{folder}: cannot be written to ({error.strerror})") from error
-        self._recover()
+        self._done = {
+            (record.row, record.band): record
+            for record in self._records.recover()
+            if self._q_sum(self._grid.cell(record.row, record.band), record) == record.q_sum
+        }
 
     def __enter__(self) -> Self:
         """Return the journal."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close the file; what it holds stays."""
-        self._file.close()
+    def __exit__(self, *error: object) -> None:
+        """Close the file."""
+        self._records.__exit__(*error)
 
     @property
     def tiles(self) -> int:
         """Tiles of the cells that are done."""
-        return sum(len(self._grid.cell(*key).cols) for key in self._records)
+        return sum(len(self._grid.cell(*key).cols) for key in self._done)
 
     @property
     def pixels(self) -> int:
         """Pixels of the cells that are done."""
-        cores = [self._grid.cell(*key).core for key in self._records]
+        cores = [self._grid.cell(*key).core for key in self._done]
         return sum(int(core.height) * int(core.width) for core in cores)
 
     def __contains__(self, cell: Cell) -> bool:
         """Return whether a cell is done."""
-        return (cell.row, cell.band) in self._records
+        return (cell.row, cell.band) in self._done
 
     def missing(self) -> Iterator[list[Cell]]:
         """Yield the cells that are not done: consecutive rows of one band at a time."""
@@ -152,76 +128,38 @@ class Journal:
         Raises:
             OutputError: the disk is full.
         """
-        cell, payload, q_sum = segment.cell, b"", 0
+        cell, q_sum = segment.cell, 0
         try:
-            if segment.valid_pixels:
-                payload = _packed(segment)
-                if self._store is not None and segment.q is not None:
-                    self._store.write(segment.q, cell.core)
-                    q_sum = zlib.crc32(np.ascontiguousarray(segment.q).data)
-            head = (MARKER, cell.row, cell.band, segment.valid_pixels, q_sum, len(payload))
-            start = self._append(HEAD.pack(*head) + payload)
+            if self._store is not None and segment.q is not None and not segment.is_void:
+                self._store.write(segment.q, cell.core)
+                q_sum = zlib.crc32(np.ascontiguousarray(segment.q).data)
+            pixels = segment.valid_pixels, segment.failed_pixels
+            record = Record(cell.row, cell.band, *pixels, q_sum)
+            self._done[cell.row, cell.band] = self._records.append(record, _packed(segment))
             self._sync_if_due()
         except OSError as error:
             raise OutputError(
-                f"{self._path.parent}: cannot be written ({(error.strerror or '').lower()}); "
+                f"{self._folder}: cannot be written ({(error.strerror or '').lower()}); "
                 "free some space"
             ) from error
-        record = _Record(start + HEAD.size, len(payload), segment.valid_pixels)
-        self._records[cell.row, cell.band] = record
 
     def take(self, cell: Cell, *, with_q: bool = False) -> Segment:
         """Return the segment of a cell that is done."""
-        record = self._records[cell.row, cell.band]
-        if not record.valid_pixels:
+        record = self._done[cell.row, cell.band]
+        if not record.size:
             return self._walk.nothing(cell)
-        self._file.seek(record.start)
-        stream = BytesIO(_read(self._file, record.size))
+        stream = BytesIO(self._records.arrays(record))
         trace, coverage = CellTrace.load(stream), CellTrace.load(stream)
-        segment = Segment(cell, None, trace, coverage, record.valid_pixels)
-        return replace(segment, q=self._q(cell)) if with_q else segment
-
-    def _recover(self) -> None:
-        """Find the cells whose record and q are whole, and cut off what follows the last."""
-        end = 0
-        for record, key, q_sum in self._whole():
-            end = record.start + record.size + SUM.size
-            if self._q_sum(self._grid.cell(*key), record) == q_sum:
-                self._records[key] = record
-            self._file.seek(end)
-        self._file.truncate(end)
-
-    def _append(self, data: bytes) -> int:
-        """Write a record at the end, wholly or not at all; return where it starts."""
-        start = self._file.seek(0, os.SEEK_END)
-        try:
-            write_whole(self._file, data + SUM.pack(zlib.crc32(data)))
-        except BaseException:
-            with suppress(OSError):
-                self._file.truncate(start)
-            raise
-        return start
+        q = self._q(cell) if with_q else None
+        return Segment(cell, q, trace, coverage, record.valid_pixels, record.failed_pixels)
 
     def _sync_if_due(self) -> None:
         if time.monotonic() - self._synced < SYNC_EVERY:
             return
         if self._store is not None:
             self._store.sync()
-        os.fsync(self._file.fileno())
+        self._records.sync()
         self._synced = time.monotonic()
-
-    def _whole(self) -> Iterator[tuple[_Record, tuple[int, int], int]]:
-        """Yield the records of the file up to the first that is torn."""
-        start = self._file.seek(0)
-        while len(head := _read(self._file, HEAD.size)) == HEAD.size:
-            marker, row, band, valid_pixels, q_sum, size = HEAD.unpack(head)
-            if marker != MARKER:
-                return
-            data = head + _read(self._file, size)
-            if _read(self._file, SUM.size) != SUM.pack(zlib.crc32(data)):
-                return
-            yield _Record(start + HEAD.size, size, valid_pixels), (row, band), q_sum
-            start += len(data) + SUM.size
 
     def _q(self, cell: Cell) -> NDArray[np.uint8] | None:
         if self._store is None:
@@ -230,22 +168,15 @@ class Journal:
         at = int(core.row_off), int(core.col_off), (int(core.height), int(core.width))
         return np.stack([self._store.read(plane, *at) for plane in range(self._walk.plan.classes)])
 
-    def _q_sum(self, cell: Cell, record: _Record) -> int:
-        q = self._q(cell) if record.valid_pixels else None
+    def _q_sum(self, cell: Cell, record: Record) -> int:
+        q = self._q(cell) if record.size else None
         return 0 if q is None else zlib.crc32(q.data)
 
 
 def _packed(segment: Segment) -> bytes:
+    """Return what tracing found in a cell; nothing where there is no data."""
     stream = BytesIO()
-    segment.trace.save(stream)
-    segment.coverage.save(stream)
+    if not segment.is_void:
+        segment.trace.save(stream)
+        segment.coverage.save(stream)
     return stream.getvalue()
-
-
-def _read(file: FileIO, size: int) -> bytes:
-    """Return so many bytes, fewer at the end of the file alone."""
-    parts, left = [], size
-    while left and (part := file.read(left)):
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)

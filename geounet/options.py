@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SIDES = ("probability", "mask", "report", "rle", "project")
 """Options that name further outputs."""
 
-WITHOUT_EFFECT = ("plan", *SIDES, "also", "overwrite", "resume", "allow_vrt")
+WITHOUT_EFFECT = ("plan", *SIDES, "also", "overwrite", "resume", "on_error", "allow_vrt")
 """Options that do not change the footprints; the plan's are stored as they were settled."""
 
 
@@ -83,6 +83,8 @@ class PredictOptions:
     """Replace outputs that exist, and drop what an unfinished run had done."""
     resume: bool = False
     """Go on with what an unfinished run had done; what is finished is left alone."""
+    on_error: Literal["fail", "skip"] = "fail"
+    """What becomes of a raster with blocks that cannot be read: skip leaves them out."""
     allow_vrt: bool = False
     """Open a VRT whose sources lie outside its folder."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from geounet.assemble import Assembly
 from geounet.companions import write_companions
 from geounet.errors import GeounetWarning
 from geounet.finished import finished_before
+from geounet.forgiving import Failures
 from geounet.journal import Journal
 from geounet.options import PredictOptions, outline_options, table_options, targets
 from geounet.order import Order
@@ -24,6 +26,7 @@ from geounet.provenance import facts_of, key_of
 from geounet.quantise import NODATA, STEPS
 from geounet.relay import relay
 from geounet.result import Result, result_of
+from geounet.space import check_space
 from geounet.state import State
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from geounet.backends import Model
-    from geounet.plan import Plan
+    from geounet.raster import Reader
     from geounet.stitch import Nothing, Sums
     from geounet.targets import Targets
     from geounet.walk import Segment, Walk
@@ -64,24 +67,15 @@ def predict(
     if options.resume and goals.finished:
         return finished_before(raster, goals, options)
     model = named(options)
-    with opened(raster, model, options) as reader, State(goals.footprints) as state:
+    failures = Failures() if options.on_error == "skip" else None
+    with opened(raster, model, options, failures) as reader, State(goals.footprints) as state:
         model = fitted(model, reader)
         key = key_of(reader.info, options)
         options = bands_of(reader.info, options)
-        found = state.settled(key) if options.resume else None
-        settled = found or settle_run(model, reader.info, options).as_json()
-        walk = walk_of(model, reader, Settled.of_json(settled), options)
-        order = _order(walk, goals, options)
-        if found is None:
-            state.begin(key, settled)
-        with (
-            order.store(state.folder) as store,
-            Journal(state.folder, walk, store) as journal,
-            Assembly(order, state.work, store, walk.tally) as assembly,
-        ):
+        walk, order = _settled(state, key, model, reader, goals, options)
+        with _outputs(order, state, walk) as (assembly, journal):
             resumed = journal.pixels
-            walk = replace(walk, on_tile=_counter(walk.plan, journal.tiles, progress))
-            carry_out(walk, assembly, journal)
+            carry_out(_watched(walk, journal, failures, progress), assembly, journal)
             facts = facts_of(raster, walk, options, key)
             polygons = assembly.write(facts)
             walk.tally.seconds["total"] = time.perf_counter() - started
@@ -132,25 +126,52 @@ def carry_out(walk: Walk, assembly: Assembly, journal: Journal) -> None:
     relay(walk.over(journal.missing()), trace, name="geounet-trace")
 
 
-def _order(walk: Walk, goals: Targets, options: PredictOptions) -> Order:
-    info, card = walk.reader.info, walk.step.card
+def _settled(
+    state: State,
+    key: dict[str, Any],
+    model: Model,
+    reader: Reader,
+    goals: Targets,
+    options: PredictOptions,
+) -> tuple[Walk, Order]:
+    """Settle and check the run, or take over what the one that died had settled."""
+    found = state.settled(key) if options.resume else None
+    settled = found or settle_run(model, reader.info, options).as_json()
+    walk = walk_of(model, reader, Settled.of_json(settled), options)
+    info, card = reader.info, walk.step.card
     if goals.project is not None:
         check_place(info)
     table, outlines = table_options(info, card, options), outline_options(info, options)
     order = Order(info, walk.plan, goals, table, outlines)
     order.check()
-    return order
+    if found is None:
+        check_space(order)
+        state.begin(key, settled)
+    return walk, order
 
 
-def _counter(plan: Plan, done: int, progress: Progress) -> Callable[[], None]:
-    total = len(plan.grid)
+@contextmanager
+def _outputs(order: Order, state: State, walk: Walk) -> Iterator[tuple[Assembly, Journal]]:
+    """Yield what the outputs are made by, and what is done already."""
+    with (
+        order.store(state.folder) as store,
+        Journal(state.folder, walk, store) as journal,
+        Assembly(order, state.work, store, walk.tally) as assembly,
+    ):
+        yield assembly, journal
+
+
+def _watched(walk: Walk, journal: Journal, failures: Failures | None, progress: Progress) -> Walk:
+    """Return a walk that counts the tiles on from those that are done, and knows what failed."""
+    done, total = journal.tiles, len(walk.plan.grid)
 
     def count() -> None:
         nonlocal done
         done += 1
         progress(min(done, total), total)
 
-    return count
+    walk = replace(walk, on_tile=count)
+    return walk if failures is None else replace(walk, failed=failures.within)
 
 
 def _warn_of_memory(result: Result, options: PredictOptions) -> None:

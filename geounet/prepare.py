@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from affine import Affine
+
 from geounet.annotations.area import box_area, read_area
 from geounet.area import Within
 from geounet.backends.choose import settle
@@ -18,6 +20,7 @@ from geounet.backends.load import load
 from geounet.baselines.model import Baseline, baseline
 from geounet.errors import GeounetWarning, OptionError
 from geounet.fit import check_bands, check_fit, named_bands, target_gsd
+from geounet.forgiving import Failures, Forgiving
 from geounet.grid import TileGrid
 from geounet.memory import Room
 from geounet.plan import Plan, make_plan
@@ -95,17 +98,32 @@ def walk_of(model: Model, reader: Reader, settled: Settled, options: PredictOpti
 
 
 @contextmanager
-def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterator[Reader]:
-    """Open a raster on the grid it is inferred on, once it is known to fit the model."""
+def opened(
+    raster: str | Path, model: Model, options: PredictOptions, failures: Failures | None = None
+) -> Iterator[Reader]:
+    """Open a raster on the grid it is inferred on, once it is known to fit the model.
+
+    Args:
+        raster: file or URL.
+        model: that is to see it.
+        options: what was asked for.
+        failures: takes blocks that cannot be read; None has them raise.
+    """
     with ExitStack() as stack:
         reader: Reader = stack.enter_context(_read(raster, model.card, options))
+        if failures is not None:
+            reader = Forgiving(reader, failures)
         card = model.for_raster(reader.info) if isinstance(model, Baseline) else model.card
         check_bands(options.bands, card)
         check_fit(reader, card, scaled=options.scale != "auto")
         if reader.info.crs is None:
             _warn_of_pixels(reader.info)
         gsd = target_gsd(reader.info, card, options.gsd)
-        yield reader if gsd is None else Resampled(reader, gsd)
+        grid: Reader = reader if gsd is None else Resampled(reader, gsd)
+        if failures is not None and grid is not reader:
+            wide, high = grid.info.width / reader.info.width, grid.info.height / reader.info.height
+            failures.to_grid = Affine.scale(wide, high)
+        yield grid
 
 
 def _read(raster: str | Path, card: ModelCard, options: PredictOptions) -> RasterReader:

@@ -120,6 +120,13 @@ class Patch:
     window: Window
     """Where the pixels lie in the raster."""
 
+    def part(self, window: Window) -> Patch:
+        """Return the part that lies in a window inside this one, without copying."""
+        top = int(window.row_off - self.window.row_off)
+        left = int(window.col_off - self.window.col_off)
+        at = slice(top, top + int(window.height)), slice(left, left + int(window.width))
+        return Patch(self.data[:, *at], self.valid[at], window)
+
 
 class Reader(Protocol):
     """Anything windows can be read from: a file, a resampled file, a fake."""
@@ -191,7 +198,7 @@ class RasterReader:
             if parts != [window]:
                 patch.data[:], patch.valid[:] = 0, False
             for part in parts:
-                self._fill(handle, part_of(patch, part))
+                self._fill(handle, patch.part(part))
         return patch
 
     def holds_data(self, window: Window) -> bool:
@@ -347,16 +354,6 @@ def empty_patch(info: RasterInfo, window: Window) -> Patch:
     """Return arrays for the pixels of a window."""
     shape = int(window.height), int(window.width)
     return Patch(np.empty((info.count, *shape), info.dtype), np.empty(shape, np.bool_), window)
-
-
-def part_of(patch: Patch, window: Window) -> Patch:
-    """Return the part of a patch that lies in a window inside it, without copying."""
-    top, left = (
-        int(window.row_off - patch.window.row_off),
-        int(window.col_off - patch.window.col_off),
-    )
-    at = slice(top, top + int(window.height)), slice(left, left + int(window.width))
-    return Patch(patch.data[:, *at], patch.valid[at], window)
 
 
 def _inside(window: Window, shape: tuple[int, int]) -> bool:

@@ -47,6 +47,8 @@ class Result:
     """Largest resident memory of this process so far."""
     model: str
     """Name of the model."""
+    failed_pixels: int = 0
+    """Pixels that could not be read, and were left out."""
     pixels_resumed: int = 0
     """Those of `pixels` that an earlier run had done."""
     finished_before: bool = False
@@ -95,5 +97,6 @@ def result_of(walk: Walk, assembly: Assembly, polygons: int, pixels_resumed: int
         receptive_field=step.card.receptive_field,
         peak_memory_bytes=peak_memory(),
         model=step.card.name,
+        failed_pixels=assembly.failed_pixels,
         pixels_resumed=pixels_resumed,
     )

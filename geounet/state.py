@@ -59,7 +59,7 @@ class State:
 
     def __init__(self, out: Path) -> None:
         """Claim nothing yet."""
-        self.folder, self._out = folder_of(out), out
+        self.folder, self._out, self._at_it = folder_of(out), out, False
         self.work = self.folder / WORK
 
     def __enter__(self) -> Self:
@@ -91,7 +91,9 @@ class State:
         try:
             if error is not None and is_unfinished(self._out):
                 shutil.rmtree(self.work, ignore_errors=True)
-                error.add_note(f"what is done is kept in {self.folder}, --resume goes on from it")
+                if self._at_it:
+                    told = f"what is done is kept in {self.folder}, --resume goes on from it"
+                    error.add_note(told)
             else:
                 self._remove()
         finally:
@@ -123,11 +125,13 @@ class State:
                 f"{self.folder}: was begun otherwise ({'; '.join(changes)}); --resume wants the "
                 "same again, --overwrite starts over"
             )
+        self._at_it = True
         return found
 
     def begin(self, key: Mapping[str, Any], settled: Mapping[str, Any]) -> None:
         """Start over: nothing is done, and this is what will be."""
         self._drop()
+        self._at_it = True
         fresh = self.folder / f"{RUN}.new"
         text = json.dumps({"key": key, "settled": settled}, indent=1, ensure_ascii=False)
         fresh.write_text(text, encoding="utf-8")
@@ -170,4 +174,6 @@ def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _word(value: object) -> str:
+    if value is None:
+        return "not given"
     return value if isinstance(value, str) else json.dumps(value)

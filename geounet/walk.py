@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
+    from rasterio.windows import Window
 
     from geounet.area import Area
     from geounet.backends import Step
@@ -50,6 +51,13 @@ class Segment:
     """Corners of what was predicted and what has no data."""
     valid_pixels: int
     """Pixels with data."""
+    failed_pixels: int = 0
+    """Pixels that could not be read."""
+
+    @property
+    def is_void(self) -> bool:
+        """Whether there is nothing but nodata."""
+        return not self.valid_pixels and not self.failed_pixels
 
 
 @dataclass
@@ -94,6 +102,8 @@ class Walk:
     """What was done."""
     on_tile: Callable[[], None] = lambda: None
     """Called after each tile of the plan."""
+    failed: Callable[[Window], NDArray[np.bool_] | None] = lambda _: None
+    """Where a window of the grid could not be read; None = nowhere."""
 
     def summed(self, cells: Sequence[Cell]) -> Generator[Sums | Nothing, None, None]:
         """Yield cells that no later tile touches; each is to be quantised once, by any thread.
@@ -147,7 +157,8 @@ class Walk:
     ) -> Generator[Segment, None, None]:
         """Yield cells quantised, and with their outlines traced."""
         for sums in cells:
-            if isinstance(sums, Nothing):
+            failed = self.failed(sums.cell.core)
+            if isinstance(sums, Nothing) and failed is None:
                 yield self.nothing(sums.cell)
                 continue
             with self.tally.clock("blend"):
@@ -155,15 +166,15 @@ class Walk:
             del sums  # while the next is waited for, it would hold the buffers of its band
             with self.tally.clock("trace"):
                 trace = trace_cell(classify(q, self.plan.level), q, self.plan.classes)
-                coverage, valid_pixels = cover(q[0] != NODATA, self._asked(cell))
-            yield Segment(cell, q if keep_q else None, trace, coverage, valid_pixels)
+                covered = cover(q[0] != NODATA, failed, self._asked(cell))
+            yield Segment(cell, q if keep_q else None, trace, *covered)
 
     def nothing(self, cell: Cell) -> Segment:
         """Return the segment of a cell without data that counts."""
         trace, coverage = _void(int(cell.core.height), int(cell.core.width), self.plan.classes)
         asked = self._asked(cell)
         if asked is not None:
-            coverage = cover(np.zeros_like(asked), asked)[0]
+            coverage = cover(np.zeros_like(asked), asked=asked)[0]
         return Segment(cell, None, trace, coverage, 0)
 
     def _asked(self, cell: Cell) -> NDArray[np.bool_] | None:
@@ -190,19 +201,25 @@ def _void(height: int, width: int, classes: int) -> tuple[CellTrace, CellTrace]:
 
 
 def cover(
-    valid: NDArray[np.bool_], asked: NDArray[np.bool_] | None = None
-) -> tuple[CellTrace, int]:
-    """Return the outlines of what has data and what has none, and the pixels that have.
+    valid: NDArray[np.bool_],
+    failed: NDArray[np.bool_] | None = None,
+    asked: NDArray[np.bool_] | None = None,
+) -> tuple[CellTrace, int, int]:
+    """Return the outlines of what became of a cell, the pixels with data, and those that failed.
 
     Args:
-        valid: `(height, width)`, True = data that counts.
-        asked: the same, True = a result is wanted; None = everywhere. What is not is neither.
+        valid: `(height, width)` True = data that counts.
+        failed: `(height, width)` True = could not be read, if it has no data.
+        asked: `(height, width)` True = a result is wanted; None = everywhere.
     """
-    labels = coverage_labels(valid)
+    if failed is not None:
+        failed = failed & ~valid if asked is None else failed & ~valid & asked
+    labels = coverage_labels(valid, failed)
     if asked is not None:
         labels[~asked] = 0
     trace = trace_cell(labels, None, len(STATUSES))
-    return trace, int(np.count_nonzero(valid))
+    lost = 0 if failed is None else int(np.count_nonzero(failed))
+    return trace, int(np.count_nonzero(valid)), lost
 
 
 def _touching(grid: TileGrid, cells: Sequence[Cell], reach: int) -> tuple[range, range]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import warnings
 from contextlib import closing
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from fakes import PaintModel
 
-from geounet.errors import GeounetWarning, OptionError, TargetError
+from geounet.errors import GeounetWarning, OptionError, OutputError, TargetError
 from geounet.footprints.formats import SUFFIXES
 from geounet.plan import PlanOptions
 from geounet.predict import PredictOptions, predict
@@ -226,6 +228,7 @@ def test_another_run_is_refused_field_by_field(town, tmp_path, change, told):
     with pytest.raises(OptionError, match=rf"was begun otherwise \({told}") as caught:
         predict(town, out, resumed(asked(tmp_path / "a", **change)))
     assert "--overwrite starts over" in str(caught.value)
+    assert not hasattr(caught.value, "__notes__")
     assert is_unfinished(out)
 
 
@@ -287,7 +290,7 @@ def test_a_full_disk_keeps_what_is_done(town, tmp_path, monkeypatch, where):
         return full() or file.write(data)
 
     places = {
-        "journal": ("geounet.journal.write_whole", counted),
+        "journal": ("geounet.records.write_whole", counted),
         "raster": ("geounet.pixels.Pixels.finish", full),
         "package": ("geounet.assemble.write_gpkg", full),
     }
@@ -322,3 +325,23 @@ def test_damage_to_the_description_starts_over(town, tmp_path):
         warnings.simplefilter("always", GeounetWarning)
         assert predict(town, out, resumed(options)).pixels_resumed == 0
     assert any("starting over" in str(each.message) for each in said)
+
+
+def test_too_little_space_is_said_before_the_start(town, tmp_path, monkeypatch):
+    """What may get short is a warning with numbers, what certainly cannot fit is refused."""
+    from geounet.space import shutil as found  # noqa: PLC0415
+
+    options, real = asked(tmp_path / "a"), shutil.disk_usage(tmp_path)
+    for free in (25_000, 1_000_000):  # the first is refused
+        monkeypatch.setattr(found, "disk_usage", lambda _, free=free: real._replace(free=free))
+        if free < 200_000:
+            with pytest.raises(OutputError, match=r"disk is full \(0\.0 MB are free, about 0 MB"):
+                predict(town, tmp_path / "a" / "o.gpkg", options)
+            assert contents(tmp_path / "a") == {}
+    large = town.with_name("large.tif")
+    profile = {"driver": "GTiff", "height": 4000, "width": 4000, "count": 1, "dtype": "uint8"}
+    with rasterio.open(large, "w", sparse_ok=True, tiled=True, crs="EPSG:32633",
+                       transform=Affine(0.5, 0, 5e5, 0, -0.5, 5e6), **profile):  # fmt: skip
+        pass
+    with pytest.warns(GeounetWarning, match="may need 44 MB on this disk .* 1 MB are free"):
+        predict(large, tmp_path / "a" / "o.gpkg", options)

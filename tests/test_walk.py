@@ -146,20 +146,28 @@ def test_batches_have_one_shape_and_empty_tiles_are_skipped():
 class Small(PaintModel):
     """A device with room for two tiles."""
 
+    def __init__(self, error=DeviceMemoryError):
+        """Raise an error when it is full."""
+        super().__init__()
+        self.error = error
+
     def __call__(self, pixels, valid):
         if len(pixels) > 2:
-            raise DeviceMemoryError("full")
+            raise self.error("full")
         return super().__call__(pixels, valid)
 
 
-def test_a_full_device_halves_the_batch():
-    """Out of memory: the batch is halved until it fits, and said once."""
+@pytest.mark.parametrize("error", [DeviceMemoryError, MemoryError])
+def test_a_full_device_halves_the_batch(error, caplog):
+    """Out of memory, of a device or our own: the batch is halved until it fits, said once."""
     pixels = np.arange(200, dtype=np.uint8).reshape(1, 10, 20)
     grid = TileGrid.cover((10, 20), tile=2, halo=0)
-    model = Small()
+    model = Small(error)
     out, _ = walked(FakeReader(pixels), model, grid, batch=8)
     assert (out == quantise(pixels / np.float32(255))).all()
     assert {shape[0] for shape in model.shapes} == {2}
+    said = [record.getMessage() for record in caplog.records if "batches" in record.getMessage()]
+    assert said == ["memory was short; going on with batches of 2"]
 
 
 def test_a_device_without_room_for_one_tile_is_an_error():
