@@ -14,7 +14,7 @@ from torch import nn
 
 from geounet.backends.engine import Engine, make_step
 from geounet.backends.export import export_onnx
-from geounet.errors import GridError, ModelError, TargetError
+from geounet.errors import GridError, ModelError, OptionError, TargetError
 from geounet.model import (
     ModelCard,
     OnnxModel,
@@ -227,6 +227,10 @@ def test_logits_become_probabilities_on_request(theirs, tmp_path):
         import_graph(path, tmp_path / "in.onnx", Words())
     assert not (tmp_path / "in.onnx").exists()
     import_graph(path, tmp_path / "in.onnx", Words(), "sigmoid")
+    with pytest.raises(OptionError, match="softmax compares several; pass sigmoid"):
+        import_graph(path, tmp_path / "two.onnx", Words(), "softmax")
+    with pytest.raises(OptionError, match="gives probabilities already"):
+        import_graph(theirs(), tmp_path / "two.onnx", Words(), "sigmoid")
     step = make_step(open_model(tmp_path / "in.onnx"), Engine(backend="onnx", precision="fp32"))
     expected = make_step(small(), FP32)(DATA[:1], ALL[:1])["probability"]
     assert np.abs(step(DATA[:1], ALL[:1])["probability"] - expected).max() < 1e-5
@@ -407,6 +411,18 @@ def test_options_that_do_not_go_together_are_refused(tmp_path, monkeypatch, caps
     (tmp_path / words[0]).touch()
     assert main(["models", "import", *words, "-o", "m.onnx"]) == 2
     assert match in capsys.readouterr().err
+
+
+def test_the_plugin_finds_the_sample_town_as_we_do(tmp_path):
+    """The bundled model, exported, through the plugin's own arithmetic: the same pixels."""
+    assert export_model("buildings", tmp_path / "b.onnx") <= 1e-4
+    plugin = Plugin(tmp_path / "b.onnx")
+    with rasterio.open(ROOT / "sample_data" / "town.tif") as town:
+        pixels = town.read((1, 2, 3))[None, :, : plugin.tile, : plugin.tile]
+    p = make_step(load_model("buildings"), FP32)(pixels, np.ones((1, *pixels.shape[2:]), bool))
+    found = p["probability"][:, 0] >= plugin.threshold
+    labels = plugin.labels(pixels.transpose(0, 2, 3, 1)) == 1
+    assert (found & labels).sum() / (found | labels).sum() >= 0.9999
 
 
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])

@@ -65,7 +65,7 @@ def find_layer(network: nn.Module, bands: int, name: str | None) -> Layer:
         OptionError: there is none of that name; those there are, are listed.
     """
     known = layers(network, bands)
-    if name is None:
+    if name is None and known:
         coarsest = max(layer.stride for layer in known)
         return [layer for layer in known if layer.stride == coarsest][-1]
     for layer in known:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geounet.backends.engine import Engine, make_step
 from geounet.errors import ModelError, OptionError
-from geounet.model import CARD_KEY, ONNX_SUFFIX, OnnxModel
+from geounet.model import CARD_KEY, ONNX_SUFFIX
 from geounet.onnxfile import with_metadata
 from geounet.outputs import check_target, staged
 from geounet.transfer.card import BANDS, Words, make_card
@@ -59,19 +58,23 @@ def import_graph(
     channels = made[1] if len(made) == 4 else 1  # noqa: PLR2004
     if not isinstance(channels, int):
         raise ModelError(f"{file}: gives {made}, expected a number of classes; export it so")
-    if activation is not None:
-        _end_in(model, ACTIVATIONS[activation], axis=1 if len(made) == 4 else -1)  # noqa: PLR2004
+    if activation == "softmax" and channels == 1:
+        raise OptionError(f"{file}: has one channel, softmax compares several; pass sigmoid")
     card = _card(file, words, said(entries, channels, file), given)
+    _check_range(*_tried(model, card, file), file, activation)
+    if activation is not None:
+        _end_in(model, ACTIVATIONS[activation], axis=1)
+        _check_range(*_tried(model, card, file), file, None)
     with staged(out) as path:
         path.write_bytes(with_metadata(model.SerializeToString(), {CARD_KEY: card.to_json()}))
-        _try(OnnxModel(card, path), file, activated=activation is not None)
     return card
 
 
 def _opened(file: Path) -> Any:  # noqa: ANN401 - the package has no types of its own
     """The graph with all its weights; those outside its folder are never read."""
-    if find_spec("onnx") is None:
-        raise ModelError("import of a graph needs the package onnx; pip install 'geounet[onnx]'")
+    for package in ("onnx", "onnxruntime"):
+        if find_spec(package) is None:
+            raise ModelError(f"import needs the package {package}; pip install 'geounet[onnx]'")
     import onnx  # noqa: PLC0415
     from google.protobuf.message import DecodeError  # noqa: PLC0415
 
@@ -134,22 +137,30 @@ def _card(
     return card
 
 
-def _try(model: OnnxModel, file: Path, *, activated: bool) -> None:
-    """Run the graph once; refuse one whose output is no probability of each pixel."""
-    card = model.card
+def _tried(model: Any, card: ModelCard, file: Path) -> tuple[float, float]:  # noqa: ANN401
+    """Run the graph once; return its smallest and its largest value."""
+    from geounet.backends.onnx import OnnxStep  # noqa: PLC0415 - a package of an extra
+
     edge, batch = card.tile or 4 * FREE_STRIDE, card.batch or 1
     chance = np.random.default_rng(0)
     pixels = chance.integers(0, 256, (batch, len(card.bands), edge, edge)).astype(np.uint8)
-    step = make_step(model, Engine(backend="onnx", precision="fp32"))
+    step = OnnxStep(model.SerializeToString(), card)
     maps = step(pixels, np.ones((batch, edge, edge), bool))["probability"]
     if maps.shape != (batch, len(card.classes), edge, edge):
         raise ModelError(
             f"{file}: gives maps of {maps.shape[2:]} for tiles of {edge} pixels, expected one "
             "value a pixel"
         )
-    low, high = float(maps.min()), float(maps.max())
-    if not (low >= 0 and high <= 1):
-        cure = "it is none" if activated else "pass --activation sigmoid or softmax"
+    return float(maps.min()), float(maps.max())
+
+
+def _check_range(low: float, high: float, file: Path, activation: str | None) -> None:
+    """Refuse what is no probability, unless it is to become one, and what is one already."""
+    is_probability = low >= 0 and high <= 1
+    if is_probability and activation is not None:
+        raise OptionError(f"{file}: gives probabilities already; leave --activation out")
+    if not is_probability and activation is None:
         raise ModelError(
-            f"{file}: gives values from {low:.3g} to {high:.3g}, expected probabilities; {cure}"
+            f"{file}: gives values from {low:.3g} to {high:.3g}, expected probabilities; pass "
+            "--activation sigmoid or softmax"
         )
