@@ -114,9 +114,7 @@ class Records:
 
     def _read(self, size: int) -> bytes:
         """Return so many bytes, fewer at the end of the file alone."""
-        size = min(
-            size, os.fstat(self._file.fileno()).st_size
-        )  # a damaged head may ask for more
+        size = min(size, os.fstat(self._file.fileno()).st_size)  # a damaged head may ask for more
         parts, left = [], size
         while left and (part := self._file.read(left)):
             parts.append(part)
