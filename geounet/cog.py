@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -12,7 +13,7 @@ import rasterio.shutil
 from rasterio.enums import ColorInterp
 
 from geounet.errors import OutputError
-from geounet.gdal import BLOCKS, quiet, writing
+from geounet.gdal import BLOCKS, hushed, quiet, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,6 +113,7 @@ class CogWriter:
         """
         assert rows.dtype == np.uint8, rows.dtype
         assert rows.shape == (self.count, window.height, window.width), (rows.shape, window)
+        self._check_room(rows.nbytes)
         BLOCKS.hold((self.count + 1) * BLOCK * (window.width + 2 * BLOCK))  # rows end within blocks
         with writing(self.path):
             self._raw.write(rows, window=window)
@@ -123,7 +125,7 @@ class CogWriter:
             OutputError: it cannot be written.
         """
         try:
-            with writing(self.path), quiet():
+            with writing(self.path), quiet(), hushed():
                 self._raw.close()
                 rasterio.shutil.copy(
                     self._raw_path,
@@ -144,7 +146,7 @@ class CogWriter:
 
     def discard(self) -> None:
         """Give up what was written."""
-        with suppress(OutputError), writing(self.path), quiet():
+        with suppress(OutputError), writing(self.path), quiet(), hushed():
             self._raw.close()
         self._raw_path.unlink(missing_ok=True)
 
@@ -158,6 +160,11 @@ class CogWriter:
             self.close()
         else:
             self.discard()
+
+    def _check_room(self, size: int) -> None:
+        """Find out before GDAL does that a disk is full: what libtiff says is no line of ours."""
+        if shutil.disk_usage(self.path.parent).free < size:
+            raise OutputError(f"{self.path}: no space left on device; free some space")
 
     def _label(self) -> None:
         if self.descriptions:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import rasterio
+from rasterio._err import CPLE_BaseError  # what it lets through when a file is closed
 from rasterio.env import set_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
@@ -68,7 +69,7 @@ def reading(source: Source, doing: str) -> Iterator[None]:
     try:
         with rasterio.Env(**(_REMOTE if source.remote else _LOCAL)):
             yield
-    except (RasterioError, OSError, ValueError) as error:
+    except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
         cure = "check the address" if source.remote else "copy or download it again"
         raise RasterError(
             f"{source.shown}: cannot be read ({doing}: {cause(error)}); "
@@ -82,10 +83,31 @@ def writing(path: Path) -> Iterator[None]:
     try:
         with rasterio.Env(**_WRITING):
             yield
-    except (RasterioError, OSError) as error:
+    except (RasterioError, CPLE_BaseError, OSError) as error:
         raise OutputError(
             f"{path}: cannot be written ({cause(error)}); check free space and permissions"
         ) from error
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep libtiff quiet, which tells the stream itself of a full disk; the error comes anyway.
+
+    For moments when no other thread has a word to say.
+    """
+    try:
+        stream = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(stream, 2)
+        os.close(nowhere)
+        os.close(stream)
 
 
 def cause(error: BaseException) -> str:

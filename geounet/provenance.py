@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SOFTWARE = f"geounet {__version__}"
 
+VIEWERS = (".aux.xml", ".ovr")
+"""Ends of files that others write beside a raster to show it."""
+
 FURTHER = "further outputs"
 """Name in a key of what does not change the footprints."""
 
@@ -82,9 +85,13 @@ def _plain(words: dict[str, Any]) -> dict[str, Any]:
 
 
 def _files(info: RasterInfo) -> str:
-    """All files that are read, each with what changes when it does; URLs as they are."""
-    local = [file for file in info.files if os.path.exists(file)]  # noqa: PTH110 - some are no paths
-    return ", ".join(sorted(map(identity, local)) or [str(info.path)])
+    """All files whose pixels are read, each with what changes when it does; URLs as they are.
+
+    Overviews and statistics, which a viewer may write at any time, are left out.
+    """
+    local = [file for file in info.files if not file.endswith(VIEWERS)]
+    there = filter(os.path.exists, local)
+    return ", ".join(sorted(map(identity, there)) or [str(info.path)])
 
 
 def _identity_of(model: str | Path | Model) -> str:

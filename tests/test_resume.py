@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 import warnings
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,6 +243,29 @@ def test_a_changed_raster_is_refused(town, tmp_path):
     town.touch()
     with pytest.raises(OptionError, match=r"was begun otherwise \(input .*raster\.tif"):
         predict(town, out, resumed(options))
+
+
+def test_a_look_at_the_raster_does_not_change_it(town, tmp_path):
+    """Statistics that a viewer wrote beside it meanwhile are no reason to start over."""
+    out = tmp_path / "a" / "o.gpkg"
+    options = asked(tmp_path / "a")
+    die(town, out, options, 35)
+    town.with_name("raster.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    assert predict(town, out, resumed(options)).pixels_resumed
+    assert predict(town, out, resumed(options)).finished_before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["kill", "--rounds", "5"], ["disk", "--size", "1000"]])
+def test_a_tortured_run_gives_what_a_healthy_one_gives(words, tmp_path):
+    """The installed command, killed at random moments, and on disks that fill up."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
+    if words[0] == "disk" and subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk")
+    if words[0] == "disk":
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    script = Path(__file__).parents[1] / "benchmarks" / "torture_resume.py"
+    subprocess.run([sys.executable, str(script), *words], check=True)
 
 
 def test_two_runs_never_share_a_state(town, tmp_path):
