@@ -78,6 +78,7 @@ def test_json_says_what_was_done(scene, model, tmp_path, capsys):
     assert set(found) == {
         "out", "scenes", "failed", "pixels", "valid_pixels", "tiles", "tiles_skipped", "polygons",
         "seconds", "mpix_per_s", "device", "precision", "backend", "tile", "halo",
+        "failed_pixels", "finished_before", "pixels_resumed",
         "receptive_field", "peak_memory_bytes", "model",
     }  # fmt: skip
     stages = {"total", "read", "infer", "blend", "trace", "regularize", "write"}
