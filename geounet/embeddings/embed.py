@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
 
-    from geounet.embeddings.given import Given
+    from geounet.embeddings.given import Given, Placed
     from geounet.embeddings.pool import Pool
     from geounet.infer import Inferred
     from geounet.raster import RasterInfo
@@ -137,7 +137,7 @@ def tiles(
     options = options or EmbedOptions()
     with _folder() as folder, prepared(raster, options, options.layers) as walk:
         patches = patches_of(walk, options, folder)
-        walked(walk, patches, progress)
+        walked(walk, patches.add, progress)
         yield from batches(patches, walk.reader.info)
 
 
@@ -170,10 +170,13 @@ def buildings(
     options = options or EmbedOptions()
     table = given(geometries)
     with _folder() as folder, prepared(raster, options, options.layers) as walk:
-        found, rows = buildings_of(walk, table, options, folder)
-        walked(walk, found, progress)
-        items = np.arange(len(rows))
-        at, count = table.ids[rows], len(geometries)
+        placed = table.on(walk.reader.info)
+        if not len(placed.shapes):
+            raise elsewhere(table, walk.reader.info)
+        found = buildings_of(walk, placed, options, folder)
+        walked(walk, found.add, progress)
+        items = np.arange(len(placed.rows))
+        at, count = table.ids[placed.rows], len(geometries)
         valid = np.zeros(count, np.float32)
         valid[at] = found.valid(items)
         return Pooled(
@@ -188,30 +191,28 @@ def patches_of(walk: Walk, options: EmbedOptions, folder: Path) -> Patches:
     return Patches(folder, walk.plan.grid, options.patch, options.layers, options.pool)
 
 
-def buildings_of(
-    walk: Walk, table: Given, options: EmbedOptions, folder: Path
-) -> tuple[Buildings, Ints]:
-    """Return what collects the buildings of a walk, and where each stands in the table.
+def buildings_of(walk: Walk, placed: Placed, options: EmbedOptions, folder: Path) -> Buildings:
+    """Return what collects the buildings of a walk.
 
     Raises:
-        AnnotationError: none lies on the raster, or a CRS is missing.
         OptionError: a ring was asked for, but the raster has no metres.
     """
-    info = walk.reader.info
-    placed = table.on(info)
-    if not len(placed.shapes):
-        where = ", ".join(f"{edge:.8g}" for edge in info.bounds)
-        raise AnnotationError(
-            f"{table.name}: none of its {len(table.wkb):,} buildings lies on {info.path.name} "
-            f"({where}); check both CRS"
-        )
-    ring = _ring(info, options.ring)
-    found = Buildings(folder, walk.plan.grid, placed.shapes, ring, options.layers, options.pool)
-    return found, placed.rows
+    ring = _ring(walk.reader.info, options.ring)
+    words = ring, options.layers, options.pool
+    return Buildings(folder, walk.plan.grid, placed.shapes, *words)
 
 
-def walked(walk: Walk, items: Items, progress: Progress) -> None:
-    """Walk over a raster for the sake of some items alone."""
+def elsewhere(table: Given, info: RasterInfo) -> AnnotationError:
+    """Return the error of buildings that all lie off a raster."""
+    where = ", ".join(f"{edge:.8g}" for edge in info.bounds)
+    return AnnotationError(
+        f"{table.name}: none of its {len(table.wkb):,} buildings lies on {info.path.name} "
+        f"({where}); check both CRS"
+    )
+
+
+def walked(walk: Walk, add: Callable[[Inferred], None], progress: Progress) -> None:
+    """Walk over a raster for the sake of what its layers give alone."""
     total, done = len(walk.plan.grid), 0
 
     def count() -> None:
@@ -219,7 +220,7 @@ def walked(walk: Walk, items: Items, progress: Progress) -> None:
         done += 1
         progress(min(done, total), total)
 
-    replace(walk, on_layers=items.add, on_tile=count).look()
+    replace(walk, on_layers=add, on_tile=count).look()
 
 
 def batches(items: Items, info: RasterInfo, rows: Ints | None = None) -> Iterator[Batch]:

@@ -93,8 +93,9 @@ def bottleneck(network: nn.Module, bands: int) -> Layer:
     """Return the deepest map: what the network says, else the coarsest, last before a finer one."""
     layers = list_layers(network, bands)
     own = getattr(network, BOTTLENECK, None)
-    if isinstance(own, str):
-        return next(layer for layer in layers if layer.name == own)
+    for layer in layers:
+        if own is not None and network.get_submodule(layer.name) is own:
+            return layer
     deepest = max(layer.stride for layer in layers)
     first = next(at for at, layer in enumerate(layers) if layer.stride == deepest)
     run = layers[first:]
