@@ -14,6 +14,7 @@ from geounet.backends.fold import KINDS, folded
 from geounet.backends.scaling import Scaling
 from geounet.errors import DeviceMemoryError, GeounetError, ModelError
 from geounet.networks.layers import find_layers, tapped
+from geounet.networks.registry import excludes, probability
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,6 +64,7 @@ class TorchStep:
         self.backend = "compile" if compiled else "torch"
         self.card = segmenter.card
         self._dtype = PRECISIONS[self.precision]
+        self._excludes = excludes(segmenter.network)
         self._shown = find_layers(segmenter.network, len(self.card.bands), layers)
         network = _prepared(segmenter, [layer.name for layer in self._shown.values()])
         self._seen = tapped(network, self._shown)
@@ -82,7 +84,7 @@ class TorchStep:
             with torch.inference_mode():
                 x = self._input(pixels, valid)
                 logits: Tensor = self._network(x)
-                p = logits.float().sigmoid_().cpu().contiguous()
+                p = probability(logits.float(), excludes=self._excludes).cpu().contiguous()
                 return {"probability": p.numpy()} | self._layers()
         except RuntimeError as error:  # torch's OutOfMemoryError is one, the CPU allocator's too
             told = self._told(error, len(pixels))
