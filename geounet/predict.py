@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from geounet import __version__
 from geounet.assemble import Assembly, Targets
+from geounet.backends import Look
 from geounet.embeddings.embed import EmbedOptions, batches, patches_of
 from geounet.embeddings.write import facts_of, writing
 from geounet.errors import GeounetWarning
@@ -151,8 +152,8 @@ def predict(
     started, options = time.perf_counter(), options or PredictOptions()
     goals = targets(Path(out), options)
     goals.check(raster, overwrite=options.overwrite)
-    layers = () if goals.embeddings is None else LOOK.layers
-    with prepared(raster, options, layers) as ready:
+    look = Look() if goals.embeddings is None else Look(LOOK.layers)
+    with prepared(raster, options, look) as ready:
         plan, reader, step, tally = ready.plan, ready.reader, ready.step, ready.tally
         walk = replace(ready, on_tile=_counter(plan, progress))
         table = _table(reader.info, step.card, options)
@@ -162,7 +163,7 @@ def predict(
         facts = _facts(raster, step, options, plan)
         with Assembly(reader.info, plan, goals, table, outlines, tally) as assembly:
             patches = patches_of(walk, LOOK, assembly.folder)
-            carry_out(replace(walk, on_layers=patches.add if layers else None), assembly)
+            carry_out(replace(walk, on_layers=patches.add if look.layers else None), assembly)
             polygons = assembly.write(facts)
             tally.seconds["total"] = time.perf_counter() - started
             result = _result(walk, goals, step, polygons, assembly.valid_pixels)

@@ -21,6 +21,7 @@ from rasterio.io import MemoryFile
 from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 
+from geounet.backends import Look
 from geounet.backends.torch import TorchStep
 from geounet.embeddings import flat as flat_room
 from geounet.embeddings.embed import EmbedOptions, buildings, tiles
@@ -281,7 +282,7 @@ def test_layers_are_what_the_network_computes():
     pixels = noise(32, 48, 3)[None]
     valid = np.ones((1, 32, 48), bool)
     names = ("bottleneck", "encoder.0", "encoder.1.0.0")
-    step = TorchStep(model, device="cpu", layers=names)
+    step = TorchStep(model, device="cpu", look=Look(names))
     plain = TorchStep(model, device="cpu")(pixels, valid)
     made = step(pixels, valid)
     np.testing.assert_allclose(made.pop("probability"), plain["probability"], atol=1e-5)
@@ -294,6 +295,10 @@ def test_layers_are_what_the_network_computes():
         deep = model.network.encoder[2](model.network.pool(second))
     for name, expected in zip(names, (deep, first, inner), strict=True):
         np.testing.assert_allclose(made[name], expected.numpy(), atol=1e-4)
+    alone = TorchStep(model, device="cpu", look=Look(names, alone=True))(pixels, valid)
+    assert list(alone) == list(names)
+    for name in names:
+        assert (alone[name] == made[name]).all()
 
 
 def test_a_network_gives_the_same_patches_from_any_tile_and_crop(make_raster):
@@ -320,6 +325,21 @@ def test_a_network_gives_the_same_patches_from_any_tile_and_crop(make_raster):
         np.testing.assert_allclose(
             part.vectors[layer][inner], first.vectors[layer][same], atol=1e-5
         )
+
+
+def test_a_layer_that_runs_twice_counts_as_its_last_call():
+    """Also where the pass ends with the layers: not before the last call."""
+    network = build("smp:Unet/resnet18", {"encoder_weights": None})
+    card = ModelCard(name="shared", network="smp:Unet/resnet18", stride=32)
+    pixels, valid = noise(64, 64, 3)[None], np.ones((1, 64, 64), bool)
+    name = "encoder.layer4.1.relu"
+    assert find_layers(network, 3, [name])[name].calls == 2
+    steps = (
+        TorchStep(Segmenter(card, network.eval()), device="cpu", look=Look((name,), alone=alone))
+        for alone in (False, True)
+    )
+    whole, alone = (step(pixels, valid)[name] for step in steps)
+    assert (whole == alone).all()
 
 
 def test_graphs_and_views_show_no_layers(make_raster):

@@ -219,7 +219,7 @@ class _Job:
         """A raster to walk over, and a folder of its own."""
         with (
             TemporaryDirectory(dir=self.folder) as folder,
-            prepared(raster, self.options, self.options.layers) as walk,
+            prepared(raster, self.options, self.options.look) as walk,
         ):
             self.facts["gsd"] = self.facts["gsd"] or walk.reader.info.gsd
             yield walk, Path(folder)
