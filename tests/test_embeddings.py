@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ import shapely
 import torch
 from affine import Affine
 from fakes import SeenModel
+from geounet.cli.main import main
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -30,7 +32,7 @@ from geounet.embeddings.flat import gram, pca_from_gram
 from geounet.embeddings.job import JobOptions, embed
 from geounet.embeddings.pictures import beside
 from geounet.errors import AnnotationError, GeounetWarning, ModelError, OptionError, RasterError
-from geounet.model import ModelCard, Segmenter, load_model
+from geounet.model import ModelCard, Segmenter, load_model, save_model
 from geounet.networks.field import sight
 from geounet.networks.layers import Layer, bottleneck, find_layers
 from geounet.networks.registry import build
@@ -250,13 +252,17 @@ def test_a_ring_needs_metres(make_raster):
 def small_unet():
     """A small U-Net with a field of its own, and its card."""
     torch.manual_seed(3)
-    network = build("unet", {"stem": 0, "filters": (4, 6, 8), "convolutions": 1}).eval()
+    options = {"stem": 0, "filters": (4, 6, 8), "convolutions": 1}
+    network = build("unet", options).eval()
     for module in network.modules():  # statistics as a training leaves them
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean, -0.3, 0.3)
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
     seen = sight(network, 3)
-    card = ModelCard(name="small", network="unet", stride=seen.stride, receptive_field=seen.field)
+    card = ModelCard(
+        name="small", network="unet", network_options=options, stride=seen.stride,
+        receptive_field=seen.field,
+    )  # fmt: skip
     return Segmenter(card, network)
 
 
@@ -536,3 +542,64 @@ def test_jobs_that_cannot_be_are_refused_in_a_line(make_raster, tmp_path, monkey
     with pytest.raises(OptionError, match=r"pip install 'geounet\[embeddings\]'"):
         embed([one], out, options)
     assert not list(tmp_path.glob("out*"))
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A small U-Net in a file."""
+    path = tmp_path / "small.safetensors"
+    save_model(path, small_unet())
+    return path
+
+
+def test_the_command_prints_what_it_wrote(make_raster, model, tmp_path, capsys):
+    """Paths or one object on stdout, a summary on stderr, exit code 0."""
+    raster, out = make_raster(noise(64, 96, 3)), tmp_path / "out.parquet"
+    words = ["embed", str(raster), "-o", str(out), "-m", str(model), "--gsd", "native"]
+    assert main([*words, "--patch", "32", "--layer", "encoder.0", "--layer", "bottleneck"]) == 0
+    told = capsys.readouterr()
+    assert told.out == f"{out}\n{beside(out)}\n"
+    assert told.err.startswith("geounet: 6 vectors in ")
+    assert read(out)[1].shape == (6, 4 + 8)
+    assert read(out)[2]["layer"] == "encoder.0+bottleneck"
+    assert main([*words, "--patch", "32", "-f", "--json", "-q", "--no-thumbnails"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {key: found[key] for key in ("out", "scenes", "items")} == {
+        "out": [str(out)], "scenes": 1, "items": 6
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--layer", "neck"],
+            r"'neck' is unknown; maps are given by: bottleneck, .*encoder\.0",
+        ),
+        (["--layer", "pool", "--layer", "pool"], "name each layer once"),
+        (["--patch", "7"], "must be a multiple of 4.*try 8"),
+        (["--pool", "flat"], "compares images, got one"),
+        (["--buildings", "gone.gpkg"], r"gone\.gpkg: cannot be read"),
+        (["--pool", "median"], "'median' is not one of"),
+        (["--tta", "d4"], "No such option"),
+    ],
+)
+def test_what_the_command_cannot_do_is_one_line(
+    make_raster, model, tmp_path, capsys, words, message
+):
+    """Exit code 2, one line, nothing left."""
+    raster, out = make_raster(noise(64, 96, 3)), tmp_path / "out.parquet"
+    usual = ["embed", str(raster), "-o", str(out), "-m", str(model), "--gsd", "native"]
+    assert main([*usual, *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line), line
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_a_warning_of_many_rasters_is_shown_once(make_raster, model, tmp_path, capsys):
+    """The same words are not repeated for each of them."""
+    rasters = [str(make_raster(noise(64, 64, 3), name=f"{at}.tif")) for at in range(3)]
+    words = ["-m", str(model), "--gsd", "native", "--halo", "0", "--patch", "32"]
+    assert main(["embed", *rasters, "-o", str(tmp_path / "out.parquet"), *words]) == 0
+    warned = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert len(warned) == 1
