@@ -13,7 +13,7 @@ import pytest
 import shapely
 import torch
 from affine import Affine
-from fakes import SeenModel
+from fakes import PaintModel, SeenModel
 from geounet.cli.main import main
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -223,6 +223,8 @@ def test_neighbours_share_no_pixel_and_leave_none():
 def test_what_cannot_be_is_refused_in_a_line(make_raster):
     """Unknown layers, odd patches, no buildings, none in sight, no CRS."""
     raster = make_raster(noise(64, 64))
+    with pytest.raises(ModelError, match=r"layer 'bottleneck' is not among"):
+        list(tiles(raster, replace(asked(), model=PaintModel(stride=8))))
     with pytest.raises(ModelError, match=r"layer 'deep' is not among.*bottleneck, fine"):
         list(tiles(raster, asked(layers=("deep",))))
     with pytest.raises(OptionError, match=r"multiple of 8.*got 36, try 40"):
