@@ -1,9 +1,11 @@
-"""What is made of finished outputs: a page to look at, a project for QGIS."""
+"""What is made beside finished outputs: a page, a project for QGIS, embeddings."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from geounet.embeddings.embed import EmbedOptions, batches
+from geounet.embeddings.write import facts_of, writing
 from geounet.project import Results, shown, write_project
 from geounet.sources import find_source
 
@@ -11,8 +13,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from geounet.assemble import Assembly
+    from geounet.embeddings.patches import Patches
     from geounet.options import PredictOptions
     from geounet.raster import RasterInfo, Reader
+
+
+LOOK = EmbedOptions()
+"""What is looked at for the embeddings beside the footprints."""
 
 
 def write_companions(
@@ -39,6 +46,27 @@ def write_companions(
     if targets.project is not None:
         source = find_source(raster, allow_vrt=options.allow_vrt).name
         _write_project(assembly, targets.project, source, reader.info, options.bands)
+
+
+def write_embeddings(
+    assembly: Assembly, patches: Patches, reader: Reader, facts: dict[str, Any]
+) -> None:
+    """Write what was seen in patches of the ground, with their pictures.
+
+    Args:
+        assembly: whose targets name the files.
+        patches: with all tiles added.
+        reader: of the grid that was inferred.
+        facts: provenance.
+    """
+    targets = assembly.order.targets
+    assert targets.embeddings is not None
+    assert targets.pictures is not None
+    words = {"gsd": reader.info.gsd, "pool": LOOK.pool, "patch": LOOK.patch}
+    about = facts_of(facts["model"]["name"], LOOK.layers, [facts["input"]], **words)
+    table, pictures = assembly.staged(targets.embeddings), assembly.staged(targets.pictures)
+    with writing(table, pictures, reader.info.crs, about) as writer:
+        writer.add(batches(patches, reader.info), reader)
 
 
 def _write_report(

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from geounet.backends.choose import Wanted
 from geounet.errors import OptionError
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
-from geounet.plan import PlanOptions
+from geounet.prepare import InferenceOptions
 from geounet.targets import Targets
 
 if TYPE_CHECKING:
-    from geounet.backends import Model
     from geounet.footprints.outlines.outline import Kind
     from geounet.model import ModelCard
     from geounet.raster import RasterInfo
 
-SIDES = ("probability", "mask", "report", "rle", "project")
+SIDES = ("probability", "mask", "report", "rle", "project", "embeddings")
 """Options that name further outputs."""
 
 WITHOUT_EFFECT = ("plan", *SIDES, "also", "overwrite", "resume", "on_error", "allow_vrt")
@@ -27,24 +25,9 @@ WITHOUT_EFFECT = ("plan", *SIDES, "also", "overwrite", "resume", "on_error", "al
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions:
+class PredictOptions(InferenceOptions):
     """What a user may ask of a prediction; `None`, `auto` and `model` are settled by the plan."""
 
-    model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings"
-    """Bundled name, path of a model file, a `Segmenter`, or anything with a card that is a step;
-    several of them are asked together, their mean probability counts. Or a baseline's name."""
-    plan: PlanOptions = field(default_factory=PlanOptions)
-    """Tile, halo, blend, threshold, batch size."""
-    bands: tuple[int, ...] | None = None
-    """1-based bands of the raster, in the model's order."""
-    scale: tuple[float, float] | Literal["auto", "none"] = "auto"
-    """Raw values that are black and white; `none`: pixels are 0-1 already; `auto`: the card's."""
-    gsd: float | Literal["native", "model"] = "model"
-    """Ground sample distance to infer at, metres."""
-    aoi: Path | None = None
-    """Vector file of polygons: a result is wanted only there."""
-    bbox: tuple[float, float, float, float] | None = None
-    """The same as a box: smallest x and y, largest x and y, in the raster's CRS."""
     min_area: float | None = None
     """Smaller footprints are dropped, m²; None takes the model's own."""
     min_pixels: int | None = None
@@ -67,26 +50,16 @@ class PredictOptions:
     """Also write run lengths here, .json (COCO) or .csv (Kaggle)."""
     project: Path | None = None
     """Also write a QGIS project of all outputs and the raster here."""
+    embeddings: Path | None = None
+    """Also write what the network sees in patches of the ground here, .parquet."""
     also: tuple[Path, ...] = ()
     """Also write the footprints to these files, each of another kind than `out`."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
-    precision: str = "auto"
-    """auto, fp32, bf16, fp16, or int8 with OpenVINO."""
-    backend: str = "auto"
-    """torch, compile, onnx, openvino, or auto: the fastest whose output is near that of fp32."""
-    tta: str = "none"
-    """Views of each tile whose mean counts: none, flips or d4."""
-    threads: int | None = None
-    """Threads of the network on a CPU."""
     overwrite: bool = False
     """Replace outputs that exist, and drop what an unfinished run had done."""
     resume: bool = False
     """Go on with what an unfinished run had done; what is finished is left alone."""
     on_error: Literal["fail", "skip"] = "fail"
     """What becomes of a raster with blocks that cannot be read: skip leaves them out."""
-    allow_vrt: bool = False
-    """Open a VRT whose sources lie outside its folder."""
 
     def __post_init__(self) -> None:
         """Refuse options that contradict each other."""
@@ -94,12 +67,6 @@ class PredictOptions:
             raise OptionError(
                 "--resume keeps what was done and --overwrite drops it; leave one of them out"
             )
-
-    @property
-    def engine(self) -> Wanted:
-        """What was asked for of the engine."""
-        words = ("backend", "precision", "device", "threads", "tta")
-        return Wanted(**{word: getattr(self, word) for word in words})
 
 
 def targets(out: Path, options: PredictOptions) -> Targets:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geounet.assemble import Assembly
-from geounet.companions import write_companions
+from geounet.backends import Look
+from geounet.companions import LOOK, write_companions, write_embeddings
+from geounet.embeddings.embed import patches_of
 from geounet.errors import GeounetWarning
 from geounet.finished import finished_before
 from geounet.forgiving import Failures
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from geounet.backends import Model
+    from geounet.embeddings.patches import Patches
     from geounet.raster import Reader
     from geounet.stitch import Nothing, Sums
     from geounet.targets import Targets
@@ -71,16 +74,20 @@ def predict(
     with opened(raster, model, options, failures) as reader, State(goals.footprints) as state:
         model = fitted(model, reader)
         key = key_of(reader.info, options)
-        options = bands_of(reader.info, options)
+        options = replace(options, bands=bands_of(reader.info, options))
         walk, order = _settled(state, key, model, reader, goals, options)
         with _outputs(order, state, walk) as (assembly, journal):
             resumed = journal.pixels
-            carry_out(_watched(walk, journal, failures, progress), assembly, journal)
+            patches = patches_of(walk, LOOK, state.work) if goals.embeddings else None
+            walk = _watched(walk, journal, failures, progress)
+            carry_out(_looking(walk, patches), assembly, journal)
             facts = facts_of(raster, walk, options, key)
             polygons = assembly.write(facts)
             walk.tally.seconds["total"] = time.perf_counter() - started
             result = result_of(walk, assembly, polygons, resumed)
             write_companions(assembly, reader, raster, options, facts, result.as_dict())
+            if patches is not None:
+                write_embeddings(assembly, patches, reader, facts)
     _warn_of_memory(result, options)
     return result
 
@@ -136,7 +143,8 @@ def _settled(
 ) -> tuple[Walk, Order]:
     """Settle and check the run, or take over what the one that died had settled."""
     found = state.settled(key) if options.resume else None
-    settled = found or settle_run(model, reader.info, options).as_json()
+    look = Look() if goals.embeddings is None else Look(LOOK.layers)
+    settled = found or settle_run(model, reader.info, options, look).as_json()
     walk = walk_of(model, reader, Settled.of_json(settled), options)
     info, card = reader.info, walk.step.card
     if goals.project is not None:
@@ -146,7 +154,7 @@ def _settled(
     order.check()
     if found is None:
         check_space(order)
-        state.begin(key, settled)
+        state.begin(key, settled, kept=goals.embeddings is None)
     return walk, order
 
 
@@ -159,6 +167,11 @@ def _outputs(order: Order, state: State, walk: Walk) -> Iterator[tuple[Assembly,
         Assembly(order, state.work, store, walk.tally) as assembly,
     ):
         yield assembly, journal
+
+
+def _looking(walk: Walk, patches: Patches | None) -> Walk:
+    """Return a walk that hands what its network sees to patches, where they are wanted."""
+    return walk if patches is None else replace(walk, on_layers=patches.add)
 
 
 def _watched(walk: Walk, journal: Journal, failures: Failures | None, progress: Progress) -> Walk:

@@ -6,15 +6,16 @@ import json
 import logging
 import warnings
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from affine import Affine
 
 from geounet.annotations.area import box_area, read_area
 from geounet.area import Within
-from geounet.backends.choose import settle
+from geounet.backends import NOWHERE, Look
+from geounet.backends.choose import Wanted, settle
 from geounet.backends.engine import Engine, make_step
 from geounet.backends.load import load
 from geounet.baselines.model import Baseline, baseline
@@ -23,7 +24,7 @@ from geounet.fit import check_bands, check_fit, named_bands, target_gsd
 from geounet.forgiving import Failures, Forgiving
 from geounet.grid import TileGrid
 from geounet.memory import Room
-from geounet.plan import Plan, make_plan
+from geounet.plan import Plan, PlanOptions, make_plan
 from geounet.raster import RasterInfo, RasterReader, Reader, open_raster
 from geounet.resample import Resampled
 from geounet.walk import Walk
@@ -34,9 +35,47 @@ if TYPE_CHECKING:
     from geounet.area import Area
     from geounet.backends import Model
     from geounet.model import ModelCard
-    from geounet.options import PredictOptions
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceOptions:
+    """Which model sees which pixels, and how; `auto` and `model` are settled on the way."""
+
+    model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings"
+    """Bundled name, path of a model file, a `Segmenter`, or anything with a card that is a step;
+    several of them are asked together, their mean probability counts. Or a baseline's name."""
+    plan: PlanOptions = field(default_factory=PlanOptions)
+    """Tile, halo, blend, threshold, batch size."""
+    bands: tuple[int, ...] | None = None
+    """1-based bands of the raster, in the model's order."""
+    scale: tuple[float, float] | Literal["auto", "none"] = "auto"
+    """Raw values that are black and white; `none`: pixels are 0-1 already; `auto`: the card's."""
+    gsd: float | Literal["native", "model"] = "model"
+    """Ground sample distance to infer at, metres."""
+    aoi: Path | None = None
+    """Vector file of polygons: a result is wanted only there."""
+    bbox: tuple[float, float, float, float] | None = None
+    """The same as a box: smallest x and y, largest x and y, in the raster's CRS."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    precision: str = "auto"
+    """auto, fp32, bf16, fp16, or int8 with OpenVINO."""
+    backend: str = "auto"
+    """torch, compile, onnx, openvino, or auto: the fastest whose output is near that of fp32."""
+    tta: str = "none"
+    """Views of each tile whose mean counts: none, flips or d4."""
+    threads: int | None = None
+    """Threads of the network on a CPU."""
+    allow_vrt: bool = False
+    """Open a VRT whose sources lie outside its folder."""
+
+    @property
+    def engine(self) -> Wanted:
+        """What was asked for of the engine."""
+        words = ("backend", "precision", "device", "threads", "tta")
+        return Wanted(**{word: getattr(self, word) for word in words})
 
 
 @dataclass(frozen=True)
@@ -58,19 +97,27 @@ class Settled:
         """Return what `as_json` was made of."""
         plan, grid = words["plan"], words["plan"]["grid"]
         grid = TileGrid(**{**grid, "shape": tuple(grid["shape"])})
-        return cls(Engine(**words["engine"]), Plan(**{**plan, "grid": grid}))
+        engine, look = words["engine"], words["engine"]["look"]
+        seen = Look(tuple(look["layers"]), look["alone"])
+        return cls(Engine(**{**engine, "look": seen}), Plan(**{**plan, "grid": grid}))
 
 
 @contextmanager
-def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
-    """Open a raster, put the model on its device, settle the plan: all but the walk itself."""
+def prepared(raster: str | Path, options: InferenceOptions, look: Look = NOWHERE) -> Iterator[Walk]:
+    """Open a raster, put the model on its device, settle the plan: all but the walk itself.
+
+    Args:
+        raster: file or URL of an image.
+        options: what was asked for.
+        look: layers of the network whose maps the step gives beside the probability, or alone.
+    """
     model = named(options)
     with opened(raster, model, options) as reader:
         model = fitted(model, reader)
-        yield walk_of(model, reader, settle_run(model, reader.info, options), options)
+        yield walk_of(model, reader, settle_run(model, reader.info, options, look), options)
 
 
-def named(options: PredictOptions) -> Model:
+def named(options: InferenceOptions) -> Model:
     """Return the model a user named, which may be a baseline that has seen no raster yet."""
     return baseline(options.model, options.scale) or load(options.model, options.scale)
 
@@ -80,13 +127,16 @@ def fitted(model: Model, reader: Reader) -> Model:
     return model.fitted(reader) if isinstance(model, Baseline) else model
 
 
-def settle_run(model: Model, info: RasterInfo, options: PredictOptions) -> Settled:
+def settle_run(
+    model: Model, info: RasterInfo, options: InferenceOptions, look: Look = NOWHERE
+) -> Settled:
     """Return how a model is run on a raster: no `auto` is left."""
-    engine = settle(model, options.engine, info.height * info.width)
+    wanted = replace(options.engine, look=look)
+    engine = settle(model, wanted, info.height * info.width)
     return Settled(engine, make_plan(info.shape, model.card, options.plan, _room(engine)))
 
 
-def walk_of(model: Model, reader: Reader, settled: Settled, options: PredictOptions) -> Walk:
+def walk_of(model: Model, reader: Reader, settled: Settled, options: InferenceOptions) -> Walk:
     """Return the walk of what was settled; nothing is asked or probed again."""
     plan, step = settled.plan, make_step(model, settled.engine)
     area = area_of(reader.info, options)
@@ -99,7 +149,7 @@ def walk_of(model: Model, reader: Reader, settled: Settled, options: PredictOpti
 
 @contextmanager
 def opened(
-    raster: str | Path, model: Model, options: PredictOptions, failures: Failures | None = None
+    raster: str | Path, model: Model, options: InferenceOptions, failures: Failures | None = None
 ) -> Iterator[Reader]:
     """Open a raster on the grid it is inferred on, once it is known to fit the model.
 
@@ -126,7 +176,7 @@ def opened(
         yield grid
 
 
-def _read(raster: str | Path, card: ModelCard, options: PredictOptions) -> RasterReader:
+def _read(raster: str | Path, card: ModelCard, options: InferenceOptions) -> RasterReader:
     """The reader of the bands that were asked for, or of those that the file names as the card."""
     reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
     bands = named_bands(reader.info, card) if options.bands is None else None
@@ -141,13 +191,13 @@ def _read(raster: str | Path, card: ModelCard, options: PredictOptions) -> Raste
     return open_raster(raster, bands=bands, allow_vrt=options.allow_vrt)
 
 
-def bands_of(info: RasterInfo, options: PredictOptions) -> PredictOptions:
-    """Return the options with the bands that are read, where the file's own order is not kept."""
+def bands_of(info: RasterInfo, options: InferenceOptions) -> tuple[int, ...] | None:
+    """Return the bands that are read, where the file's own order is not kept, or as asked for."""
     kept = info.bands == tuple(range(1, info.count + 1))
-    return options if kept else replace(options, bands=info.bands)
+    return options.bands if kept else info.bands
 
 
-def area_of(info: RasterInfo, options: PredictOptions) -> Area | None:
+def area_of(info: RasterInfo, options: InferenceOptions) -> Area | None:
     """Return where a result is wanted; None = everywhere.
 
     Raises:

@@ -128,9 +128,19 @@ class State:
         self._at_it = True
         return found
 
-    def begin(self, key: Mapping[str, Any], settled: Mapping[str, Any]) -> None:
-        """Start over: nothing is done, and this is what will be."""
+    def begin(
+        self, key: Mapping[str, Any], settled: Mapping[str, Any], *, kept: bool = True
+    ) -> None:
+        """Start over: nothing is done, and this is what will be.
+
+        Args:
+            key: what the run is.
+            settled: how it is carried out.
+            kept: what is done will be of use to a run that goes on.
+        """
         self._drop()
+        if not kept:
+            return
         self._at_it = True
         fresh = self.folder / f"{RUN}.new"
         text = json.dumps({"key": key, "settled": settled}, indent=1, ensure_ascii=False)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geounet.embeddings.pictures import beside
+from geounet.embeddings.table import SUFFIXES as EMBEDDING_SUFFIXES
+from geounet.embeddings.table import check_installed
 from geounet.errors import OptionError
 from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
 from geounet.outputs import check_target, parts
@@ -38,6 +41,8 @@ class Targets:
     """Run lengths of the classes."""
     project: Path | None = None
     """A QGIS project of the others."""
+    embeddings: Path | None = None
+    """What the network saw, with its pictures beside it."""
     also: tuple[Path, ...] = ()
     """Further vector files with the same footprints, each of another kind."""
 
@@ -50,7 +55,13 @@ class Targets:
     def paths(self) -> tuple[Path, ...]:
         """All of them, the footprints first."""
         optional = (self.probability, self.mask, self.report, self.rle, self.project)
-        return (*self.vectors, *(path for path in optional if path is not None))
+        seen = (self.embeddings, self.pictures)
+        return (*self.vectors, *(path for path in (*optional, *seen) if path is not None))
+
+    @property
+    def pictures(self) -> Path | None:
+        """The pictures of the embeddings."""
+        return None if self.embeddings is None else beside(self.embeddings)
 
     @property
     def rasters(self) -> bool:
@@ -80,6 +91,8 @@ class Targets:
             (self.report, REPORT_SUFFIXES),
             (self.rle, RLE_SUFFIXES),
             (self.project, PROJECT_SUFFIXES),
+            (self.embeddings, EMBEDDING_SUFFIXES),
+            (self.pictures, (".zip",)),
         ]
         for path, known in wanted:
             if path is not None:
@@ -91,6 +104,13 @@ class Targets:
             raise OptionError(f"two outputs are of one kind ({', '.join(kinds)}); leave one out")
         if self.project is not None:
             shown(self.vectors)
+        if self.embeddings is not None:
+            check_installed(self.embeddings)
+            if resume:
+                raise OptionError(
+                    "embeddings are not kept of a run that died, so --resume cannot go on with "
+                    "them; leave out one of the two, geounet embed writes them alone"
+                )
 
     def spare(self, files: Sequence[str]) -> None:
         """Refuse to replace a file that the run reads, as a source of a VRT is.

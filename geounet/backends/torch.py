@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from geounet.backends.fold import folded
+from geounet.backends import NOWHERE, Look
+from geounet.backends.fold import KINDS, folded
 from geounet.backends.scaling import Scaling
 from geounet.errors import DeviceMemoryError, GeounetError, ModelError
+from geounet.networks.layers import Enough, Taps, find_layers
 from geounet.networks.registry import excludes, probability
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class TorchStep:
         precision: str = "auto",
         threads: int | None = None,
         compiled: bool = False,
+        look: Look = NOWHERE,
     ) -> None:
         """Move a copy of the network to the device, its batch normalisation folded.
 
@@ -48,9 +52,10 @@ class TorchStep:
                 or fp16.
             threads: of a CPU, for the whole process; None leaves them.
             compiled: with torch.compile; the first batch of a shape takes a minute.
+            look: layers whose maps are given beside the probability, or alone.
 
         Raises:
-            ModelError: when the device is not there.
+            ModelError: when the device is not there, or a layer is not.
         """
         keep_large_buffers()
         if threads is not None:
@@ -61,7 +66,9 @@ class TorchStep:
         self.card = segmenter.card
         self._dtype = PRECISIONS[self.precision]
         self._excludes = excludes(segmenter.network)
-        network = folded(segmenter.network, len(self.card.bands))
+        shown = find_layers(segmenter.network, len(self.card.bands), look.layers)
+        network = _prepared(segmenter, [layer.name for layer in shown.values()])
+        self._taps = Taps(network, shown, stop=look.alone)
         network = network.to(self.device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network: Callable[[Tensor], Tensor] = network
         if compiled:
@@ -77,14 +84,22 @@ class TorchStep:
         try:
             with torch.inference_mode():
                 x = self._input(pixels, valid)
-                logits: Tensor = self._network(x)
-                p = probability(logits.float(), excludes=self._excludes).cpu().contiguous()
-                return {"probability": p.numpy()}
+                return self._probability(x) | self._taps.maps()
         except RuntimeError as error:  # torch's OutOfMemoryError is one, the CPU allocator's too
             told = self._told(error, len(pixels))
             if told is None:
                 raise
             raise told from error
+
+    def _probability(self, x: Tensor) -> dict[str, NDArray[np.float32]]:
+        """The maps of one batch; none where the pass ended with the layers."""
+        self._taps.begin()
+        try:
+            logits = self._network(x)
+        except Enough:
+            return {}
+        p = probability(logits.float(), excludes=self._excludes).cpu().contiguous()
+        return {"probability": p.numpy()}
 
     def _told(self, error: RuntimeError, batch: int) -> GeounetError | None:
         """The error in our words, where a user can do something about it."""
@@ -109,6 +124,14 @@ class TorchStep:
     def _sent(self, array: NDArray[Any]) -> Tensor:
         """The array on the device, from pinned memory: the copy runs beside what is computed."""
         return torch.from_numpy(array).pin_memory().to(self.device, non_blocking=True)
+
+
+def _prepared(segmenter: Segmenter, names: list[str]) -> nn.Module:
+    """A copy to run: folded, unless what is to be seen is a convolution that folding changes."""
+    own = dict(segmenter.network.named_modules())
+    if any(isinstance(own[name], KINDS) for name in names):
+        return copy.deepcopy(segmenter.network).cpu().float().eval()
+    return folded(segmenter.network, len(segmenter.card.bands))
 
 
 def _compiled(network: nn.Module, device: str) -> Callable[[Tensor], Tensor]:
