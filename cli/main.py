@@ -135,7 +135,8 @@ def _end(error: BaseException, *, verbose: bool) -> int:
     """Say in one line how a command ended; return the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return int(error.exit_code)
-    left = "; ".join(getattr(error, "__notes__", []))
+    told = error.__cause__ if isinstance(error, click.Abort) else error  # click's own for Ctrl-C
+    left = "; ".join(getattr(told, "__notes__", []))
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return _say(f"interrupted; {left or 'nothing was left behind'}", INTERRUPTED)
     if isinstance(error, Terminated):
