@@ -133,18 +133,12 @@ def _run(words: list[str], *, verbose: bool) -> int:
     return done if isinstance(done, int) else 0
 
 
-def _notes(error: BaseException) -> list[str]:
-    """What was noted of an error, or of the one it stands for: click makes another of Ctrl-C."""
-    notes: list[str] = getattr(error, "__notes__", [])
-    cause = error.__cause__ if isinstance(error, click.Abort) else None
-    return notes if cause is None else [*_notes(cause), *notes]
-
-
 def _end(error: BaseException, *, verbose: bool) -> int:
     """Say in one line how a command ended; return the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return int(error.exit_code)
-    left = "; ".join(_notes(error))
+    told = error.__cause__ if isinstance(error, click.Abort) else error  # click's own for Ctrl-C
+    left = "; ".join(getattr(told, "__notes__", []))
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return _say(f"interrupted; {left or 'nothing was left behind'}", INTERRUPTED)
     if isinstance(error, Terminated):

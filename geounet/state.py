@@ -81,9 +81,11 @@ class State:
         try:
             shutil.rmtree(self.work, ignore_errors=True)
             self.work.mkdir()
-        except OSError as error:
-            self._lock.release()
-            raise OutputError(f"{self.folder}: {(error.strerror or '').lower()}") from error
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            if isinstance(error, OSError):
+                raise OutputError(f"{self.folder}: {(error.strerror or '').lower()}") from error
+            raise
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
@@ -162,7 +164,7 @@ class State:
 
     def _drop(self) -> None:
         """Forget what was done, first of all what it was."""
-        for name in (RUN, CELLS, Q):
+        for name in (RUN, f"{RUN}.new", CELLS, Q):
             (self.folder / name).unlink(missing_ok=True)
 
     def _remove(self) -> None:

@@ -78,8 +78,8 @@ def test_json_says_what_was_done(scene, model, tmp_path, capsys):
     assert set(found) == {
         "out", "scenes", "failed", "pixels", "valid_pixels", "tiles", "tiles_skipped", "polygons",
         "seconds", "mpix_per_s", "device", "precision", "backend", "tile", "halo",
-        "failed_pixels", "finished_before", "pixels_resumed",
-        "receptive_field", "peak_memory_bytes", "model",
+        "receptive_field", "peak_memory_bytes", "model", "failed_pixels", "pixels_resumed",
+        "finished_before",
     }  # fmt: skip
     stages = {"total", "read", "infer", "blend", "trace", "regularize", "write"}
     assert set(found["seconds"]) == stages

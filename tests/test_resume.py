@@ -181,6 +181,22 @@ def test_a_run_that_had_nothing_done_leaves_nothing(town, tmp_path):
     predict(town, tmp_path / "a" / "o.gpkg", options)
 
 
+@pytest.mark.parametrize("moment", ["geounet.state.sync", "geounet.state.shutil.rmtree"])
+def test_a_run_that_is_stopped_at_its_first_step_leaves_nothing(
+    town, tmp_path, monkeypatch, moment
+):
+    """Also while its state is being made."""
+
+    def stop(*_args, **_words):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moment, stop)
+    with pytest.raises(KeyboardInterrupt):
+        predict(town, tmp_path / "a" / "o.gpkg", asked(tmp_path / "a"))
+    assert contents(tmp_path / "a") == {}
+
+
 def test_resume_without_a_state_starts(town, tmp_path):
     """So a script may always say --resume."""
     result = predict(town, tmp_path / "a" / "o.gpkg", resumed(asked(tmp_path / "a")))
