@@ -34,7 +34,7 @@ FLOORS = (
     {"footprints", "infer", "seams", "contact", "stitch"},
     {"page", "project", "walk", "annotations"},
     {"journal", "evaluation", "cutter"},
-    {"assemble", "training", "chipset"},
+    {"assemble", "training", "chipset", "embeddings"},
     {"predict", "vectorize", "masks", "evaluate", "chips"},
     {"jobs", "verify", "exchange"},
     {"__init__"},

@@ -1,0 +1,1 @@
+"""What a network sees, as vectors: reduced, clustered, shown."""
