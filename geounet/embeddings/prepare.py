@@ -138,10 +138,11 @@ def _wide(
     return values[order].astype(np.float32), explained
 
 
-def _centred(columns: Floats, sample: NDArray[np.int64], *, standardise: bool) -> NDArray[Any]:
+def _centred(columns: Floats, sample: NDArray[np.int64], *, standardise: bool) -> NDArray[np.float64]:
     """Centre some columns, and scale them, by what they are in a sample."""
     picked = columns[sample].astype(np.float64)
-    return (columns - picked.mean(axis=0)) / _spread(picked, standardise=standardise)
+    centred: NDArray[np.float64] = columns - picked.mean(axis=0)
+    return centred / _spread(picked, standardise=standardise)
 
 
 def _spread(sample: NDArray[Any], *, standardise: bool) -> NDArray[np.float64]:
