@@ -29,6 +29,7 @@ COMMANDS = {
     "rle": "Run-length files (COCO, Kaggle) from and to rasters.",
     "masks": "Annotations (VIA, COCO, vectors) as mask rasters.",
     "evaluate": "A prediction against the truth: every score, one report.",
+    "cluster": "Embeddings as clusters: pictures, a page, the map layer.",
     "chips": "A training dataset from rasters and vector labels.",
     "train": "Train a network on labelled imagery.",
     "models": "Bundled models and recipes.",

@@ -197,4 +197,5 @@ def test_names_are_those_of_the_majority():
     said = ["sea", "sea", "sea", "sand", "sand", "noise", "sea"]
     told = {"average": "macro", "zero_division": 0, "labels": ["rock", "sand", "sea"]}
     assert found.precision == pytest.approx(precision_score(truth, said, **told))
+    assert found.adjusted_rand == adjusted_rand_score(truth, [0, 0, 0, 1, 1, -1, 0])
     assert found.recall == pytest.approx(recall_score(truth, said, **told))

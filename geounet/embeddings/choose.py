@@ -42,8 +42,8 @@ class Choice:
     """Mean silhouette of each; nan for 1."""
     stability: tuple[float, ...]
     """Mean adjusted Rand index between pairs of starts, of each."""
-    by_silhouette: int | None
-    """The number of the highest silhouette; None without K-means."""
+    by_silhouette: int
+    """The number of the highest silhouette."""
     by_elbow: int | None
     """The number at the knee of the inertia; None where it has none."""
     k: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from geounet.errors import OptionError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from sklearn.cluster import KMeans
 
     Labels = NDArray[np.int32]
 
@@ -91,42 +92,47 @@ def cluster(vectors: NDArray[np.float32], options: ClusterOptions | None = None)
     )
 
 
+def _scored(space: Space, options: ClusterOptions) -> tuple[Choice, KMeans]:
+    """K-means of every number, on a sample when there are many items."""
+    most = min(space.distinct, len(space.order) - 1)
+    if options.k is not None and not 1 <= options.k <= most:
+        raise OptionError(
+            f"k must be from 1 to {most:,}, got {options.k}: there are {len(space.order):,} items, "
+            f"{space.distinct:,} of them different"
+        )
+    if options.kmax < 2:  # noqa: PLR2004
+        raise OptionError(f"kmax must be at least 2, got {options.kmax}")
+    kmax = min(options.kmax, most)
+    return choose(space.values[:ROWS], kmax=kmax, k=options.k, seed=options.seed)
+
+
 def _means(space: Space, options: ClusterOptions) -> tuple[Labels, Choice]:
     """K-means: fitted to the sample, and to all from there when there are more."""
     from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415
 
-    kmax = min(options.kmax, space.distinct, len(space.order) - 1)
-    if options.k is not None and not 1 <= options.k <= min(space.distinct, len(space.order) - 1):
-        raise OptionError(
-            f"k must be from 1 to {min(space.distinct, len(space.order) - 1):,}, got {options.k}: "
-            f"there are {len(space.order):,} items, {space.distinct:,} of them different"
-        )
-    if kmax < 2:  # noqa: PLR2004
-        raise OptionError(f"kmax must be at least 2, got {options.kmax}")
-    choice, fit = choose(space.values[:ROWS], kmax=kmax, k=options.k, seed=options.seed)
-    if len(space.values) <= ROWS:
-        return fit.labels_.astype(np.int32), choice
-    final = MiniBatchKMeans(
-        choice.k,
-        init=fit.cluster_centers_,
-        n_init=1,
-        batch_size=4096,
-        random_state=options.seed,
-        reassignment_ratio=0,
-    )
-    return final.fit(space.values).labels_.astype(np.int32), choice
+    choice, fit = _scored(space, options)
+    if len(space.values) > ROWS:
+        fit = MiniBatchKMeans(
+            choice.k,
+            init=fit.cluster_centers_,
+            n_init=1,
+            batch_size=4096,
+            random_state=options.seed,
+            reassignment_ratio=0,
+        ).fit(space.values)
+    return fit.labels_.astype(np.int32), choice
 
 
 def _dense(space: Space, options: ClusterOptions) -> tuple[Labels, Choice]:
-    """HDBSCAN: as many clusters as there are dense places."""
+    """HDBSCAN: as many clusters as there are dense places; K-means is scored to compare with."""
     from sklearn.cluster import HDBSCAN  # noqa: PLC0415
 
+    if options.k is not None:
+        raise OptionError(f"hdbscan finds k by itself, got {options.k}; leave one of them out")
     if len(space.values) > ROWS:
         raise OptionError(
             f"hdbscan takes at most {ROWS:,} items, got {len(space.values):,}; use kmeans"
         )
-    if options.k is not None:
-        raise OptionError(f"hdbscan finds k by itself, got {options.k}; leave one of them out")
     if not 2 <= options.min_items <= len(space.values):  # noqa: PLR2004
         raise OptionError(
             f"min_items must be from 2 to {len(space.values)}, got {options.min_items}"
@@ -137,18 +143,8 @@ def _dense(space: Space, options: ClusterOptions) -> tuple[Labels, Choice]:
         raise OptionError(
             f"hdbscan finds no cluster of {options.min_items} items; lower min_items or use kmeans"
         )
-    choice = Choice(
-        ks=(),
-        inertia=(),
-        silhouette=(),
-        stability=(),
-        by_silhouette=None,
-        by_elbow=None,
-        k=int(labels.max()) + 1,
-        rule="density",
-        rows=len(labels),
-    )
-    return labels, choice
+    choice, _ = _scored(space, options)
+    return labels, replace(choice, k=int(labels.max()) + 1, rule="density")
 
 
 def _by_size(labels: Labels) -> Labels:

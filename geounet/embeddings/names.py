@@ -23,6 +23,8 @@ class Names:
     """0-1, mean over the labelled classes."""
     recall: float
     """0-1, mean over the labelled classes."""
+    adjusted_rand: float
+    """-1 to 1, of clusters against labels; 0 = no better than chance."""
     right: int
     """Labelled items whose cluster has their name."""
     wrong: int
@@ -36,7 +38,7 @@ def name_clusters(clusters: NDArray[np.int32], labels: Sequence[str | None]) -> 
         clusters: `(n,)` from 0 up; -1 = noise, which has no name.
         labels: of each item; None = not labelled. At least one is.
     """
-    from sklearn.metrics import precision_score, recall_score  # noqa: PLC0415
+    from sklearn.metrics import adjusted_rand_score, precision_score, recall_score  # noqa: PLC0415
 
     known = np.array([label is not None for label in labels])
     truth = np.array([label for label in labels if label is not None])
@@ -50,6 +52,7 @@ def name_clusters(clusters: NDArray[np.int32], labels: Sequence[str | None]) -> 
         names=names,
         precision=float(precision_score(truth, said, **settings)),
         recall=float(recall_score(truth, said, **settings)),
+        adjusted_rand=float(adjusted_rand_score(truth, found)),
         right=right,
         wrong=len(truth) - right,
     )

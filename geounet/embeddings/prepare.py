@@ -138,7 +138,9 @@ def _wide(
     return values[order].astype(np.float32), explained
 
 
-def _centred(columns: Floats, sample: NDArray[np.int64], *, standardise: bool) -> NDArray[np.float64]:
+def _centred(
+    columns: Floats, sample: NDArray[np.int64], *, standardise: bool
+) -> NDArray[np.float64]:
     """Centre some columns, and scale them, by what they are in a sample."""
     picked = columns[sample].astype(np.float64)
     centred: NDArray[np.float64] = columns - picked.mean(axis=0)

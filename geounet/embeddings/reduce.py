@@ -1,4 +1,4 @@
-"""Many columns → two, to look at: PCA, t-SNE and UMAP of the same items, and how far to trust them."""
+"""Many columns → two, to look at: PCA, t-SNE and UMAP, and how far to trust them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from geounet.errors import OptionError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -45,14 +43,13 @@ def project(values: Floats, *, seed: int) -> tuple[Projection, ...]:
     Args:
         values: `(m, p)`, at most `SHOWN` of them, in canonical order.
         seed: of t-SNE and UMAP.
-
-    Raises:
-        OptionError: umap-learn is not installed.
     """
     from sklearn.manifold import trustworthiness  # noqa: PLC0415 - half a second
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
-    umap = _umap()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it misses tensorflow, numba what it may not do
+        import umap  # noqa: PLC0415 - optional, and seconds
     wide = np.pad(values, ((0, 0), (0, max(2 - values.shape[1], 0))))
     some = min(TRUSTED, len(wide))
     near = max(min(NEIGHBOURS, (some - 1) // 2), 1)
@@ -85,7 +82,9 @@ def _tsne(values: Floats, seed: int) -> Floats:
     from sklearn.manifold import TSNE  # noqa: PLC0415
 
     perplexity = min(30, (len(values) - 1) / 3)
-    points: Floats = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(values)
+    points: Floats = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(
+        values
+    )
     return points
 
 
@@ -99,17 +98,3 @@ def _neighbourly(umap: ModuleType, values: Floats, seed: int) -> Floats:
     )
     points: Floats = fit.fit_transform(values)
     return points
-
-
-def _umap() -> ModuleType:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it misses tensorflow, numba what it may not do
-        try:
-            import umap  # noqa: PLC0415 - optional, and seconds
-        except ImportError as error:
-            raise OptionError(
-                "UMAP needs umap-learn, which is not installed; run: "
-                "pip install 'geounet[embeddings]'"
-            ) from error
-    found: ModuleType = umap
-    return found
