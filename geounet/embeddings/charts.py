@@ -164,13 +164,9 @@ def _numbers(axes: Axes, choice: Choice) -> None:
     step = -(-len(choice.ks) // _MOST_NAMED)
     axes.set_xticks(choice.ks[::step])
     axes.set_xlim(0.4, choice.ks[-1] + 0.6)
-    axes.set_xlabel("number of clusters k")
+    axes.set_xlabel(f"number of clusters k; taken: {choice.k}")
     if choice.k <= choice.ks[-1]:
         axes.axvspan(choice.k - 0.4, choice.k + 0.4, color="#f3efe2", zorder=0)
-        axes.annotate(
-            "taken", (choice.k, 0.02), xycoords=("data", "axes fraction"), ha="center",
-            fontsize=8, color=QUIET, zorder=5,
-        )  # fmt: skip
 
 
 def _words(axes: Axes, title: str, beside: str) -> None:
