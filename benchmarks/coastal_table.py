@@ -1,7 +1,7 @@
 """The published table: K-means on flattened last-layer maps, for 2, 3 and 4 clusters.
 
     python benchmarks/coastal_table.py MAPS LABELS.csv [--json OUT.json]
-    python benchmarks/coastal_table.py MAPS LABELS.csv --images FOLDER... [--model buildings] [--edge 1024]
+    python benchmarks/coastal_table.py MAPS LABELS.csv --images FOLDER... [--edge 1024]
 
 MAPS is a folder of arrays of one shape (`NAME.npy`), LABELS.csv has the columns `name,label`. With
 `--images` both are made first: every image of a folder passes the model at EDGE pixels, and is
@@ -55,10 +55,8 @@ def main() -> None:
     )
     for row in rows:
         paper = "{:.3f}, {:.3f}, {:.3f}, {} / {}".format(*PAPER[row["k"]])
-        print(
-            f"| {row['k']} | {row['silhouette']:.3f} | {row['precision']:.3f} | {row['recall']:.3f} "
-            f"| {row['right']} / {row['wrong']} | {paper} |"
-        )
+        scores = " | ".join(f"{row[name]:.3f}" for name in ("silhouette", "precision", "recall"))
+        print(f"| {row['k']} | {scores} | {row['right']} / {row['wrong']} | {paper} |")
     if options.json:
         options.json.write_text(json.dumps(said | {"rows": rows}, indent=1))
 
