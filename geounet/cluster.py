@@ -136,11 +136,9 @@ def _warn(report: Report, embeddings: Path) -> None:
             GeounetWarning,
             stacklevel=3,
         )
-    if report.weak:
-        mean = np.nanmean(report.found.silhouette)
+    if doubts := report.doubts():
         warnings.warn(
-            f"the clusters are hardly apart (mean silhouette {mean:.2f}, expected above 0.25); "
-            "do not read much into them",
+            f"do not read much into these clusters: {'; and '.join(doubts)}",
             GeounetWarning,
             stacklevel=3,
         )

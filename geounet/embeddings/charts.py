@@ -55,8 +55,8 @@ def draw_elbow(choice: Choice, path: Path) -> None:
     right.bar(choice.ks[1:], stability.clip(0.004), color=colours, width=0.62, zorder=2)
     right.axhline(STABLE, color=QUIET, lw=1, ls="--")
     right.annotate(
-        f"stable from {STABLE:g}", (0, STABLE), (4, 3),
-        xycoords=("axes fraction", "data"), textcoords="offset points", color=QUIET, fontsize=8,
+        f"stable\nfrom {STABLE:g}", (1, STABLE), (5, 0), xycoords=("axes fraction", "data"),
+        textcoords="offset points", color=QUIET, fontsize=8, va="center", annotation_clip=False,
     )  # fmt: skip
     right.set_ylim(0, 1.08)
     _words(right, "Stability", "mean adjusted Rand index between starts")

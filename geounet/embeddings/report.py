@@ -10,6 +10,7 @@ import numpy as np
 
 from geounet import __version__
 from geounet.embeddings.charts import draw_elbow, draw_examples, draw_silhouettes
+from geounet.embeddings.choose import STABLE
 from geounet.embeddings.colours import colour_of
 from geounet.embeddings.layer import label_of, write_clusters
 from geounet.embeddings.page import NO_PICTURE, Words, groups, scale, write_scatter
@@ -76,10 +77,21 @@ class Report:
         named = self.named.names if self.named else None
         return [label_of(cluster, named) for cluster in range(self.found.k)]
 
-    @property
-    def weak(self) -> bool:
-        """Whether the clusters are hardly apart."""
-        return self.found.k > 1 and bool(np.nanmean(self.found.silhouette) <= WEAK)
+    def doubts(self) -> list[str]:
+        """Return what speaks against the clusters, a clause each."""
+        found, said = self.found, []
+        mean = _mean(found.silhouette)
+        if mean <= WEAK:
+            said.append(
+                f"they are hardly apart (mean silhouette {mean:.2f}, expected above {WEAK:g})"
+            )
+        stability = found.choice.stability[found.k - 1 : found.k]
+        if found.choice.rule != "density" and min(stability) < STABLE:
+            said.append(
+                f"other starts part the items otherwise (stability {min(stability):.2f}, "
+                f"expected from {STABLE:g})"
+            )
+        return said
 
     def wanted(self) -> list[str]:
         """Return the files that there is something to write for."""
@@ -204,11 +216,8 @@ def _words(report: Report, rows: Rows, pictured: set[int], charts: Mapping[str, 
         "by silhouette / by elbow": f"{choice.by_silhouette} / {choice.by_elbow or '–'}",
     }
     notes = [f"The number of clusters: {found.k}, {_WHY[choice.rule]}."]
-    if report.weak:
-        notes.append(
-            f"A mean silhouette of {mean:.2f} is weak (up to {WEAK}): these clusters are hardly "
-            "apart, another number or another seed may part them elsewhere."
-        )
+    if doubts := report.doubts():
+        notes.append(f"Do not read much into these clusters: {'; and '.join(doubts)}.")
     if total > choice.rows:
         notes.append(
             f"The number was chosen on {choice.rows:,} of {total:,} items, drawn at random."
@@ -265,7 +274,7 @@ def _draw_examples(report: Report, path: Path) -> None:
         far = np.linalg.norm(space.values[members] - found.centres[cluster], axis=1)
         nearest = space.order[members[np.argsort(far, kind="stable")[:_EXAMPLES]]]
         own = found.silhouette[found.labels == cluster]
-        heading = f"{report.names[cluster]}\n{len(own):,} items\nsilhouette {_mean(own):.2f}"
+        heading = f"{report.names[cluster]}\n{len(own):,} items\nsilhouette {_mean(own):z.2f}"
         pictures = [report.thumbnails.image(report.items.thumbnails[row]) for row in nearest]
         drawn.append((heading, cluster, pictures))
     draw_examples(drawn, path)
