@@ -18,10 +18,12 @@ from browser import BROWSER, opened
 from embedded import write_embeddings, write_table
 from geounet.cli.main import main
 from PIL import Image
+from sklearn.datasets import make_blobs
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import adjusted_rand_score
 
-from geounet.cluster import cluster_embeddings
+from geounet.cluster import ClusterJob, cluster_embeddings
+from geounet.embeddings.clusters import ClusterOptions
 from geounet.embeddings.colours import colour_of
 from geounet.embeddings.items import Items, read_items
 from geounet.embeddings.labelled import read_labels
@@ -309,14 +311,14 @@ def test_labels_by_place_are_those_of_the_items_they_lie_in(tmp_path):
 
 def test_an_existing_report_is_replaced_only_when_asked(tmp_path, capsys, monkeypatch):
     """Outputs that exist are refused; replaced, what has no match any more goes; else all stays."""
-    monkeypatch.setattr("geounet.embeddings.report.project", lambda values, seed: FLAT(values))
+    monkeypatch.setattr("geounet.embeddings.publish.project", lambda values, seed: FLAT(values))
     path, out = tmp_path / "tiles.parquet", tmp_path / "out"
     write_embeddings(path, count=30)
     assert main(["cluster", str(path), "-o", str(out), "-q"]) == 0
     assert "exists already" in refused(capsys, [path, "-o", out])
     before = {each.name: each.read_bytes() for each in out.iterdir()}
     with monkeypatch.context() as patch:
-        patch.setattr("geounet.embeddings.report.write_scatter", fail)
+        patch.setattr("geounet.embeddings.publish.write_scatter", fail)
         assert main(["cluster", str(path), "-o", str(out), "-qf"]) == 1
     assert {each.name: each.read_bytes() for each in out.iterdir()} == before
     assert main(["cluster", str(path), "-o", str(out), "-qf"]) == 0
@@ -342,9 +344,9 @@ def fail(*_, **__):
 
 def test_many_items_have_few_pictures(tmp_path, monkeypatch):
     """Beyond the budget, items and pictures are shown evenly, and the page says how many."""
-    monkeypatch.setattr("geounet.embeddings.report.project", lambda values, seed: FLAT(values))
-    monkeypatch.setattr("geounet.embeddings.report.SHOWN", 50)
-    monkeypatch.setattr("geounet.embeddings.report.PICTURED", 9)
+    monkeypatch.setattr("geounet.embeddings.publish.project", lambda values, seed: FLAT(values))
+    monkeypatch.setattr("geounet.embeddings.publish.SHOWN", 50)
+    monkeypatch.setattr("geounet.embeddings.publish.PICTURED", 9)
     path = tmp_path / "tiles.parquet"
     write_embeddings(path, count=90)
     cluster_embeddings(path, tmp_path / "out")
@@ -356,7 +358,7 @@ def test_many_items_have_few_pictures(tmp_path, monkeypatch):
 
 def test_missing_pictures_are_said(tmp_path, monkeypatch):
     """Without the file of pictures the report is made, and the lack is warned of."""
-    monkeypatch.setattr("geounet.embeddings.report.project", lambda values, seed: FLAT(values))
+    monkeypatch.setattr("geounet.embeddings.publish.project", lambda values, seed: FLAT(values))
     path = tmp_path / "tiles.parquet"
     write_embeddings(path, count=30, pictures=False)
     with pytest.warns(GeounetWarning, match=r"tiles\.thumbnails\.zip: is not there"):
@@ -368,7 +370,7 @@ def test_missing_pictures_are_said(tmp_path, monkeypatch):
 
 def test_weak_clusters_are_said(tmp_path, monkeypatch):
     """Noise has clusters too, but nobody is told so without a warning."""
-    monkeypatch.setattr("geounet.embeddings.report.project", lambda values, seed: FLAT(values))
+    monkeypatch.setattr("geounet.embeddings.publish.project", lambda values, seed: FLAT(values))
     noise = np.random.default_rng(0).normal(size=(200, 30)).astype(np.float32)
     np.save(tmp_path / "noise.npy", noise)
     with pytest.warns(GeounetWarning, match="hardly apart"):
@@ -376,9 +378,30 @@ def test_weak_clusters_are_said(tmp_path, monkeypatch):
     json.dumps(said, allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("options", "labels"),
+    [
+        (ClusterOptions(k=1), {0}),
+        (ClusterOptions(method="hdbscan", min_items=8), {-1, 0, 1, 2}),
+    ],
+)
+def test_one_cluster_and_noise_have_a_report_too(tmp_path, monkeypatch, options, labels):
+    """Where there is one cluster, or some items are in none, everything is written still."""
+    monkeypatch.setattr("geounet.embeddings.publish.project", lambda values, seed: FLAT(values))
+    vectors, _ = make_blobs(60, 4, centers=3, cluster_std=0.5, random_state=0)
+    vectors = np.concatenate([vectors, [[50, 50, 50, 50], [-60, 60, 0, 0]]]).astype(np.float32)
+    write_table(tmp_path / "tiles.parquet", frame(62), vectors)
+    job = ClusterJob(how=options)
+    said = cluster_embeddings(tmp_path / "tiles.parquet", tmp_path / "out", job)
+    assert set(layer(tmp_path)["cluster"]) == labels
+    assert (said["k"], said["noise"]) == (len(labels - {-1}), 2 * (-1 in labels))
+    assert len(said["out"]) == len(OUTPUTS) - 1
+    json.dumps(said, allow_nan=False)
+
+
 def test_names_are_text_in_the_page(tmp_path, monkeypatch):
     """A source with markup in its name is text, and ends no script."""
-    monkeypatch.setattr("geounet.embeddings.report.project", lambda values, seed: FLAT(values))
+    monkeypatch.setattr("geounet.embeddings.publish.project", lambda values, seed: FLAT(values))
     nasty = """</script><blink>&"',.tif"""
     table = frame().assign(source=nasty, change=NOISE[:, 0])
     write_table(tmp_path / "tiles.parquet", table, NOISE)
