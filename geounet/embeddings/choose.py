@@ -23,6 +23,9 @@ SAMPLED = 10_000
 SEEDS = 5
 """Starts for each number of clusters; the best is kept, all are compared."""
 
+TRIES = 2
+"""Of each start, the better of which counts: one bad draw of centres says little of a number."""
+
 STABLE = 0.9
 """Mean adjusted Rand index between starts from which a number of clusters is stable."""
 
@@ -140,7 +143,9 @@ def _starts(values: NDArray[np.float32], k: int, seed: int) -> list[KMeans]:
     from sklearn.cluster import KMeans  # noqa: PLC0415 - half a second
 
     count = 1 if k == 1 else SEEDS
-    return [KMeans(k, n_init=1, random_state=seed + start).fit(values) for start in range(count)]
+    return [
+        KMeans(k, n_init=TRIES, random_state=seed + start).fit(values) for start in range(count)
+    ]
 
 
 def _mean_silhouette(values: NDArray[np.float32], labels: NDArray[np.int32]) -> float:

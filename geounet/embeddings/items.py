@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from pyproj import CRS
 
+from geounet.embeddings.prepare import forget
 from geounet.errors import OptionError
 from geounet.gdal import cause
 
@@ -110,7 +111,7 @@ def _read_plain(path: Path) -> Items:
 def _read_parquet(path: Path, columns: Sequence[str], spool: Path) -> Items:
     from pyarrow import parquet  # noqa: PLC0415 - optional
 
-    with parquet.ParquetFile(path) as file:
+    with parquet.ParquetFile(path, pre_buffer=False) as file:  # else it is held whole
         schema = file.schema_arrow
         widths = [_width(path, schema, name) for name in columns]
         if not file.metadata.num_rows:
@@ -187,6 +188,7 @@ def _read_vectors(
             into[there] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
             left += width
         row += len(batch)
+        forget(vectors)
     return vectors
 
 

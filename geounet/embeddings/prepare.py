@@ -183,7 +183,7 @@ def _blocks(vectors: Floats) -> Iterator[tuple[int, Floats]]:
     rows = max(min(_BLOCK_ROWS, _BLOCK_VALUES // vectors.shape[1]), 1)
     for start in range(0, len(vectors), rows):
         yield start, np.asarray(vectors[start : start + rows], np.float32)
-        _forget(vectors)
+        forget(vectors)
 
 
 def _columns(vectors: Floats) -> Iterator[Floats]:
@@ -191,10 +191,10 @@ def _columns(vectors: Floats) -> Iterator[Floats]:
     width = max(_BLOCK_VALUES // len(vectors), 1)
     for start in range(0, vectors.shape[1], width):
         yield np.array(vectors[:, start : start + width], np.float32)
-        _forget(vectors)
+        forget(vectors)
 
 
-def _forget(vectors: Any) -> None:  # noqa: ANN401 - what lies under an array is anything
+def forget(vectors: Any) -> None:  # noqa: ANN401 - what lies under an array is anything
     """Give back the pages of a mapped file: they count as our memory while they are mapped."""
     while isinstance(vectors, np.ndarray):
         vectors = vectors.base
