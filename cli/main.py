@@ -28,6 +28,7 @@ COMMANDS = {
     "vectorize": "Footprints from a mask or probability raster.",
     "rle": "Run-length files (COCO, Kaggle) from and to rasters.",
     "masks": "Annotations (VIA, COCO, vectors) as mask rasters.",
+    "embed": "What the network sees, as vectors of tiles or buildings.",
     "evaluate": "A prediction against the truth: every score, one report.",
     "chips": "A training dataset from rasters and vector labels.",
     "train": "Train a network on labelled imagery.",

@@ -184,10 +184,16 @@ def infers(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def inference(rest: dict[str, Any]) -> dict[str, Any]:
+    """What was typed, with the options of the plan gathered."""
+    from geounet.plan import PlanOptions
+
+    plan = PlanOptions(**{name: rest.pop(name) for name in PLANNED if name in rest})
+    return {"plan": plan, **rest}
+
+
 def predict_options(rest: dict[str, Any]) -> Any:
     """The options of a prediction from what was typed."""
-    from geounet.plan import PlanOptions
     from geounet.predict import PredictOptions
 
-    plan = PlanOptions(**{name: rest.pop(name) for name in PLANNED})
-    return PredictOptions(plan=plan, **rest)
+    return PredictOptions(**inference(rest))

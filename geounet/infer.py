@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from geounet.errors import DeviceMemoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from geounet.rows import RowSource
 
 log = logging.getLogger(__name__)
+
+PROBABILITY = "probability"
+"""The map that every step gives."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Inferred:
     """Probability `(classes, tile, tile)`, None when the tile was skipped."""
     valid: NDArray[np.bool_]
     """`(tile, tile)`, True = data."""
+    layers: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Further maps `(channels, height, width)` of the tile, by name, each at its own stride."""
 
 
 class Batcher:
@@ -66,9 +71,11 @@ class Batcher:
 
     def _done(self, source: RowSource, waiting: Sequence[tuple[Tile, bool]]) -> Iterator[Inferred]:
         """Run the tiles of one batch; yield them with the skipped ones that lie between."""
-        maps = iter(self._infer([source.tile(tile) for tile, wanted in waiting if wanted]))
+        made = iter(self._infer([source.tile(tile) for tile, wanted in waiting if wanted]))
         for tile, wanted in waiting:
-            yield Inferred(tile, next(maps) if wanted else None, source.tile(tile)[1])
+            maps = next(made) if wanted else {}
+            valid = source.tile(tile)[1]
+            yield Inferred(tile, maps.pop(PROBABILITY, None), valid, maps)
 
     def _wanted(self, tile: Tile, valid: NDArray[np.bool_]) -> bool:
         if not self._skip_by_core:
@@ -80,13 +87,14 @@ class Batcher:
 
     def _infer(
         self, patches: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]]
-    ) -> list[NDArray[np.float32]]:
+    ) -> list[dict[str, NDArray[np.float32]]]:
         """Run patches; on a full device in smaller batches, from now on."""
-        done: list[NDArray[np.float32]] = []
+        done: list[dict[str, NDArray[np.float32]]] = []
         while len(done) < len(patches):
             part = patches[len(done) : len(done) + self.batch_size]
             try:
-                done.extend(self._step(*self._stacked(part))["probability"][: len(part)])
+                made = self._step(*self._stacked(part))
+                done += [{name: maps[at] for name, maps in made.items()} for at in range(len(part))]
             except DeviceMemoryError as error:
                 if self.batch_size == 1:
                     edge = part[0][1].shape[-1]

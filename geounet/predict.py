@@ -8,28 +8,20 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from geounet import __version__
 from geounet.assemble import Assembly, Targets
-from geounet.backends.choose import Wanted, settle
-from geounet.backends.engine import make_step
-from geounet.backends.load import load
 from geounet.errors import GeounetWarning
-from geounet.fit import check_bands, check_fit, target_gsd
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
 from geounet.journal import strips
-from geounet.plan import Plan, PlanOptions, make_plan
 from geounet.project import Results, check_place, shown, write_project
-from geounet.raster import RasterInfo, Reader, open_raster
+from geounet.ready import InferenceOptions, prepared
 from geounet.relay import relay
-from geounet.resample import Resampled
 from geounet.sources import find_source, identity
-from geounet.walk import Segment, Walk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +31,10 @@ if TYPE_CHECKING:
     from geounet.backends import Model, Step
     from geounet.footprints.outlines.outline import Kind
     from geounet.model import ModelCard
+    from geounet.plan import Plan
+    from geounet.raster import RasterInfo, Reader
     from geounet.stitch import Nothing, Sums
+    from geounet.walk import Segment, Walk
 
 SIDES = ("probability", "mask", "report", "rle", "project")
 """Options that name further outputs."""
@@ -51,20 +46,9 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions:
+class PredictOptions(InferenceOptions):
     """What a user may ask of a prediction; `None`, `auto` and `model` are settled by the plan."""
 
-    model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings"
-    """Bundled name, path of a model file, a `Segmenter`, or anything with a card that is a step;
-    several of them are asked together, their mean probability counts."""
-    plan: PlanOptions = field(default_factory=PlanOptions)
-    """Tile, halo, blend, threshold, batch size."""
-    bands: tuple[int, ...] | None = None
-    """1-based bands of the raster, in the model's order."""
-    scale: tuple[float, float] | Literal["auto", "none"] = "auto"
-    """Raw values that are black and white; `none`: pixels are 0-1 already; `auto`: the card's."""
-    gsd: float | Literal["native", "model"] = "model"
-    """Ground sample distance to infer at, metres."""
     min_area: float | None = None
     """Smaller footprints are dropped, m²; None takes the model's own."""
     min_pixels: int | None = None
@@ -89,20 +73,8 @@ class PredictOptions:
     """Also write a QGIS project of all outputs and the raster here."""
     also: tuple[Path, ...] = ()
     """Also write the footprints to these files, each of another kind than `out`."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
-    precision: str = "auto"
-    """auto, fp32, bf16, fp16, or int8 with OpenVINO."""
-    backend: str = "auto"
-    """torch, compile, onnx, openvino, or auto: the fastest whose output is near that of fp32."""
-    tta: str = "none"
-    """Views of each tile whose mean counts: none, flips or d4."""
-    threads: int | None = None
-    """Threads of the network on a CPU."""
     overwrite: bool = False
     """Replace outputs that exist."""
-    allow_vrt: bool = False
-    """Open a VRT whose sources lie outside its folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,31 +192,6 @@ def stream(
                 yield cell.core, p
 
 
-@contextmanager
-def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
-    """Open a raster, put the model on its device, settle the plan: all but the walk itself."""
-    model = load(options.model, options.scale)
-    with opened(raster, model, options) as reader:
-        step = _step(model, options, reader.info)
-        memory = _device_memory(step.device)
-        plan = make_plan(reader.info.shape, step.card, options.plan, step.device, memory)
-        yield Walk(plan, reader, step)
-
-
-@contextmanager
-def opened(raster: str | Path, model: Model, options: PredictOptions) -> Iterator[Reader]:
-    """Open a raster on the grid it is inferred on, once it is known to fit the model."""
-    check_bands(options.bands, model.card)
-    with ExitStack() as stack:
-        reader: Reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
-        stack.callback(reader.close)
-        check_fit(reader, model.card, scaled=options.scale != "auto")
-        if reader.info.crs is None:
-            _warn_of_pixels(reader.info)
-        gsd = target_gsd(reader.info, model.card, options.gsd)
-        yield reader if gsd is None else Resampled(reader, gsd)
-
-
 def _result(walk: Walk, targets: Targets, step: Step, polygons: int, valid_pixels: int) -> Result:
     plan, tally, info = walk.plan, walk.tally, walk.reader.info
     return Result(
@@ -330,21 +277,6 @@ def targets(out: Path, options: PredictOptions) -> Targets:
     return Targets(out, **sides, also=tuple(map(Path, options.also)))
 
 
-def _device_memory(device: str) -> int | None:
-    """Free bytes of a device that has memory of its own."""
-    if not device.startswith("cuda"):
-        return None
-    from geounet.backends.torch import free_memory  # noqa: PLC0415
-
-    return free_memory(device)
-
-
-def _step(model: Model, options: PredictOptions, info: RasterInfo) -> Step:
-    words = ("backend", "precision", "device", "threads", "tta")
-    wanted = Wanted(**{word: getattr(options, word) for word in words})
-    return make_step(model, settle(model, wanted, info.height * info.width))
-
-
 def carry_out(walk: Walk, assembly: Assembly) -> None:
     """Infer in this thread, quantise and trace in a second, link and write in a third."""
 
@@ -411,15 +343,6 @@ def _facts(raster: str | Path, step: Step, options: PredictOptions, plan: Plan) 
     }
     plain: dict[str, Any] = json.loads(json.dumps(facts, default=str))
     return plain
-
-
-def _warn_of_pixels(info: RasterInfo) -> None:
-    warnings.warn(
-        f"{info.path}: has no CRS; the map is in the raster's own coordinates, "
-        "area_m2 and perimeter_m are empty",
-        GeounetWarning,
-        stacklevel=5,
-    )
 
 
 def _warn_of_memory(result: Result, options: PredictOptions) -> None:

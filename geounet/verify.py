@@ -10,8 +10,9 @@ from rasterio.windows import Window
 
 from geounet.grid import Cell, TileGrid
 from geounet.halo import EXACT, TOLERANCE, covering
-from geounet.predict import PredictOptions, prepared
+from geounet.predict import PredictOptions
 from geounet.quantise import quantise
+from geounet.ready import prepared
 from geounet.rows import mirrored
 
 if TYPE_CHECKING:

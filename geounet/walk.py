@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from geounet.backends import Step
     from geounet.grid import Cell, Tile, TileGrid
+    from geounet.infer import Inferred
     from geounet.plan import Plan
     from geounet.raster import Reader
 
@@ -91,6 +92,8 @@ class Walk:
     """What was done."""
     on_tile: Callable[[], None] = lambda: None
     """Called after each tile of the plan."""
+    on_layers: Callable[[Inferred], None] | None = None
+    """Called with each tile of the cells that the network saw, once, in the order of the walk."""
 
     def summed(self, cells: Sequence[Cell]) -> Generator[Sums | Nothing, None, None]:
         """Yield cells that no later tile touches; each is to be quantised once, by any thread.
@@ -108,7 +111,7 @@ class Walk:
                     has_data = source.load(row)
                 if has_data:
                     for tiles in _by_band(grid, row, cols):
-                        self._add(blender, batcher, source, tiles)
+                        self._add(blender, batcher.run(source, tiles), cells)
                 else:
                     blender.skip(row)
                     self.tally.skipped += len(cols)
@@ -121,6 +124,12 @@ class Walk:
         grid = self.plan.grid
         for band in range(len(grid.bands)):
             yield from self.summed([grid.cell(row, band) for row in range(grid.rows)])
+
+    def look(self) -> None:
+        """Walk over everything for the sake of `on_layers` alone."""
+        for sums in self.everything():
+            if isinstance(sums, Sums):
+                sums.release()
 
     def blended(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, NDArray[np.uint8]]]:
         """Yield finished, quantised cells: a function of the raster, the plan and these cells.
@@ -149,18 +158,24 @@ class Walk:
                 coverage, valid_pixels = cover(q[0] != NODATA)
             yield Segment(cell, q if keep_q else None, trace, coverage, valid_pixels)
 
-    def _add(
-        self, blender: Blender, batcher: Batcher, source: RowSource, tiles: list[Tile]
-    ) -> None:
-        done = batcher.run(source, tiles)
-        for _ in tiles:
+    def _add(self, blender: Blender, tiles: Iterator[Inferred], cells: Sequence[Cell]) -> None:
+        while True:
             with self.tally.clock("infer"):
-                found = next(done)
+                found = next(tiles, None)
+            if found is None:
+                return
             with self.tally.clock("blend"):
                 blender.add(found.tile, found.maps, found.valid)
             self.tally.skipped += found.maps is None
             self.tally.tiles += found.maps is not None
+            if self.on_layers is not None and found.layers and _owns(cells, found.tile):
+                self.on_layers(found)
             self.on_tile()
+
+
+def _owns(cells: Sequence[Cell], tile: Tile) -> bool:
+    """Whether a tile is one of some cells, and not beside them."""
+    return cells[0].row <= tile.row <= cells[-1].row and tile.col in cells[0].cols
 
 
 def nothing(cell: Cell, classes: int) -> Segment:

@@ -86,3 +86,28 @@ class PaintModel:
         """Return the bands as probabilities; remember the shape of the batch."""
         self.shapes.add(pixels.shape)
         return {"probability": pixels[:, : self.classes].astype(np.float32) / np.float32(255)}
+
+
+STRIDES = {"bottleneck": 8, "fine": 2}
+"""Pixels a place of a layer of `SeenModel`."""
+
+
+class SeenModel(PaintModel):
+    """A paint model whose layers are known by hand: block means of the pixels, raw.
+
+    `bottleneck` has a place for each 8 × 8 pixels, `fine` one for each 2 × 2; nodata counts as it
+    stands in the raster.
+    """
+
+    def __init__(self, bands=1, **card):
+        """Expect tiles in multiples of eight pixels."""
+        super().__init__(bands=bands, stride=8, **card)
+
+    def __call__(self, pixels, valid):
+        """Return the first band as a probability, and the layers."""
+        made = super().__call__(pixels, valid)
+        count, bands, height, width = pixels.shape
+        for name, edge in STRIDES.items():
+            blocks = pixels.reshape(count, bands, height // edge, edge, width // edge, edge)
+            made[name] = blocks.mean((3, 5), dtype=np.float32)
+        return made

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from geounet.backends.combine import VIEWS, Ensemble
 from geounet.backends.engine import GIVEN, Engine
 from geounet.backends.probe import Verdict, candidates, probe
-from geounet.errors import OptionError
+from geounet.errors import GeounetWarning, OptionError
 from geounet.model import OnnxModel, Segmenter
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Wanted:
     """Of a CPU."""
     tta: str = "none"
     """none, flips or d4."""
+    layers: tuple[str, ...] = ()
+    """Layers of the network whose maps are wanted too."""
 
 
 def settle(model: Model, wanted: Wanted, pixels: int) -> Engine:
@@ -53,6 +56,8 @@ def settle(model: Model, wanted: Wanted, pixels: int) -> Engine:
     """
     if not isinstance(model, Segmenter | OnnxModel | Ensemble):
         return _given(model, wanted)
+    if wanted.layers:
+        return _with_layers(model, wanted)
     device = _device(model, wanted)
     among = _among(model, wanted, device)
     backend, precision = among[0]
@@ -97,6 +102,23 @@ def _fastest(
         return among[0]
     best = min(good, key=lambda verdict: verdict.seconds_per_mpx)
     return best.backend, best.precision
+
+
+def _with_layers(model: Model, wanted: Wanted) -> Engine:
+    """Layers are seen where torch runs them one by one: neither a graph nor compiled code does."""
+    if not isinstance(model, Segmenter) or wanted.tta != "none":
+        what = f"--tta {wanted.tta}" if wanted.tta != "none" else f"model {model.card.name}"
+        raise OptionError(
+            f"{what} has no layers to look at; embeddings take one .safetensors model, as it is"
+        )
+    if wanted.backend not in ("auto", "torch"):
+        warnings.warn(
+            f"--backend {wanted.backend} shows no layers of the network; this run takes torch",
+            GeounetWarning,
+            stacklevel=2,
+        )
+    settled = settle(model, replace(wanted, backend="torch", layers=()), 0)
+    return replace(settled, layers=wanted.layers)
 
 
 def _given(model: Model, wanted: Wanted) -> Engine:

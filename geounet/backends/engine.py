@@ -44,6 +44,8 @@ class Engine:
     """Of a CPU; None takes one for each core."""
     tta: str = "none"
     """Views of each tile: none, flips or d4."""
+    layers: tuple[str, ...] = ()
+    """Layers of the network whose maps the step gives beside the probability; torch alone."""
 
     def __post_init__(self) -> None:
         """Refuse words that do not go together."""
@@ -131,6 +133,7 @@ def _torch_step(model: Model, engine: Engine) -> Step:
         precision=engine.precision,
         threads=engine.threads,
         compiled=engine.backend == "compile",
+        layers=engine.layers,
     )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from geounet.backends.fold import folded
+from geounet.backends.fold import KINDS, folded
 from geounet.backends.scaling import Scaling
 from geounet.errors import DeviceMemoryError, GeounetError, ModelError
+from geounet.networks.layers import find_layers, tapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +39,7 @@ class TorchStep:
         precision: str = "auto",
         threads: int | None = None,
         compiled: bool = False,
+        layers: tuple[str, ...] = (),
     ) -> None:
         """Move a copy of the network to the device, its batch normalisation folded.
 
@@ -47,9 +50,10 @@ class TorchStep:
                 or fp16.
             threads: of a CPU, for the whole process; None leaves them.
             compiled: with torch.compile; the first batch of a shape takes a minute.
+            layers: whose maps are given beside the probability, each under its name.
 
         Raises:
-            ModelError: when the device is not there.
+            ModelError: when the device is not there, or a layer is not.
         """
         keep_large_buffers()
         if threads is not None:
@@ -59,7 +63,9 @@ class TorchStep:
         self.backend = "compile" if compiled else "torch"
         self.card = segmenter.card
         self._dtype = PRECISIONS[self.precision]
-        network = folded(segmenter.network, len(self.card.bands))
+        self._shown = find_layers(segmenter.network, len(self.card.bands), layers)
+        network = _prepared(segmenter, [layer.name for layer in self._shown.values()])
+        self._seen = tapped(network, self._shown)
         network = network.to(self.device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network: Callable[[Tensor], Tensor] = network
         if compiled:
@@ -77,12 +83,18 @@ class TorchStep:
                 x = self._input(pixels, valid)
                 logits: Tensor = self._network(x)
                 p = logits.float().sigmoid_().cpu().contiguous()
-                return {"probability": p.numpy()}
+                return {"probability": p.numpy()} | self._layers()
         except RuntimeError as error:  # torch's OutOfMemoryError is one, the CPU allocator's too
             told = self._told(error, len(pixels))
             if told is None:
                 raise
             raise told from error
+
+    def _layers(self) -> dict[str, NDArray[np.float32]]:
+        """The maps of the layers that were asked for, and no hold on them any longer."""
+        maps = {name: self._seen[name].numpy() for name in self._shown}
+        self._seen.clear()
+        return maps
 
     def _told(self, error: RuntimeError, batch: int) -> GeounetError | None:
         """The error in our words, where a user can do something about it."""
@@ -107,6 +119,14 @@ class TorchStep:
     def _sent(self, array: NDArray[Any]) -> Tensor:
         """The array on the device, from pinned memory: the copy runs beside what is computed."""
         return torch.from_numpy(array).pin_memory().to(self.device, non_blocking=True)
+
+
+def _prepared(segmenter: Segmenter, names: list[str]) -> nn.Module:
+    """A copy to run: folded, unless what is to be seen is a convolution that folding changes."""
+    own = dict(segmenter.network.named_modules())
+    if any(isinstance(own[name], KINDS) for name in names):
+        return copy.deepcopy(segmenter.network).cpu().float().eval()
+    return folded(segmenter.network, len(segmenter.card.bands))
 
 
 def _compiled(network: nn.Module, device: str) -> Callable[[Tensor], Tensor]:
