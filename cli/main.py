@@ -30,6 +30,7 @@ COMMANDS = {
     "masks": "Annotations (VIA, COCO, vectors) as mask rasters.",
     "embed": "What the network sees, as vectors of tiles or buildings.",
     "evaluate": "A prediction against the truth: every score, one report.",
+    "cluster": "Embeddings as clusters: pictures, a page, the map layer.",
     "chips": "A training dataset from rasters and vector labels.",
     "train": "Train a network on labelled imagery.",
     "models": "Bundled models and recipes.",

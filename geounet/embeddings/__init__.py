@@ -1,1 +1,1 @@
-"""What a network sees, as vectors: of patches of ground, of buildings, of whole images."""
+"""What a network sees, as vectors: of patches, buildings, whole images; reduced, clustered, shown."""
