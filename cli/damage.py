@@ -70,8 +70,10 @@ def command(post: str, out: Path, *, as_json: bool, quiet: bool, **rest: Any) ->
 
 def _line(result: Any) -> str:
     words = [
-        f"{result.buildings:,} buildings in {result.k} clusters, mean silhouette "
-        f"{result.silhouette:.2f}, at {result.gsd:.2g} m"
+        (
+            f"{result.buildings:,} buildings in {result.k} clusters, mean silhouette "
+            f"{result.silhouette:.2f}, at {result.gsd:.2g} m"
+        )
     ]
     if result.shift is not None and result.shift.sure:
         east, south, local = result.shift.east, result.shift.south, len(result.shift.places)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 COMPARED = ("around", "edges")
 """Parts that `change` is the distance of. Colours are left out: seasons change them, too."""
 
-TOP = 0.99
-"""Share of the scene's distances that lie below a change of 1: one odd place sets no scale."""
+ENDS = 0.01, 0.99
+"""Quantiles of the scene's distances that become 0 and 1: one odd place sets no scale."""
 
 _LEAST = 1e-9
 
@@ -30,13 +30,17 @@ def distances(before: Seen, after: Seen) -> NDArray[np.float64]:
         np.linalg.norm(after.parts[name] - before.parts[name], axis=1).astype(np.float64)
         for name in COMPARED
     ]
-    return np.mean([each / max(float(np.median(each)), _LEAST) for each in parts], axis=0)
+    scaled_parts = [each / max(float(np.median(each)), _LEAST) for each in parts]
+    return np.asarray(np.mean(scaled_parts, axis=0))
 
 
 def scaled(far: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return distances as `change`: 0 = none, 1 = as much as the most changed places."""
-    top = float(np.quantile(far, TOP))
-    return np.clip(far / top, 0, 1) if top > _LEAST else np.zeros_like(far)
+    """Return distances as `change`: 0 = as little as the least changed places, 1 = the most."""
+    low, high = np.quantile(far, ENDS)
+    if high - low <= _LEAST:
+        return np.zeros_like(far)
+    found: NDArray[np.float64] = np.clip((far - low) / (high - low), 0, 1)
+    return found
 
 
 def vectors(before: Seen | None, after: Seen) -> Floats:

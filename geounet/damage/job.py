@@ -49,6 +49,9 @@ PREDICT = "predict"
 FINEST = 0.5
 """Finest ground sample distance that is looked at unless asked for, metres."""
 
+LEAST = 0.5
+"""Share of a place that must have data on each date: less tells of the image's edge."""
+
 KMAX = 6
 """Largest number of clusters that is tried: there are four grades of damage."""
 
@@ -182,7 +185,9 @@ class _Work:
         if len(near) < split:
             _warn(f"{split - len(near):,} of {split:,} buildings lie where an image has no data")
         mine = np.flatnonzero(rows < split), np.flatnonzero(rows >= split)
-        house, kinds = self._found(houses.take(near), *_both(before, after, mine[0]), self.options.k)
+        house, kinds = self._found(
+            houses.take(near), *_both(before, after, mine[0]), self.options.k
+        )
         square, _ = self._found(squares.take(far), *_both(before, after, mine[1]), None)
         pictures = self.folder / "pictures.zip"
         told = Told(
@@ -218,9 +223,7 @@ class _Work:
         found = self.folder / "predicted.gpkg"
         names = ("model", "plan", "bands", "scale", "device", "precision", "backend", "threads")
         asked = {name: getattr(self.options, name) for name in (*names, "allow_vrt")}
-        predict(
-            image, found, PredictOptions(**asked), lambda *done: self.progress(*done, "buildings")
-        )
+        predict(image, found, PredictOptions(**asked), self._told("buildings"))
         return found
 
     def _seen(self, houses: Places, squares: Places) -> tuple[Seen | None, Seen, NDArray[np.int64]]:
@@ -228,10 +231,10 @@ class _Work:
         chosen = replace(self.options, gsd=self.scene.gsd)
         after = self._look(self.scene.after, houses, squares, chosen, "after")
         before = None
-        known = after.valid > 0
+        known = after.valid >= LEAST
         if self.scene.before is not None:
             before = self._look(self.scene.before, houses, squares, chosen, "before")
-            known &= before.valid > 0
+            known &= before.valid >= LEAST
         rows = np.flatnonzero(known)
         return None if before is None else before.take(rows), after.take(rows), rows
 
@@ -240,9 +243,10 @@ class _Work:
     ) -> Seen:
         shapes = np.concatenate([getattr(each, date) for each in (houses, squares)])
         image = reader.info.path
-        return look(
-            image, houses.series(shapes), chosen, lambda *done: self.progress(*done, image.name)
-        )
+        return look(image, houses.series(shapes), chosen, self._told(image.name))
+
+    def _told(self, what: str) -> Callable[[int, int], None]:
+        return lambda done, total: self.progress(done, total, what)
 
     def _found(
         self, places: Places, before: Seen | None, after: Seen, k: int | None
@@ -315,9 +319,7 @@ def _opened(post: str | Path, options: DamageOptions) -> Iterator[_Scene]:
         yield _Scene(on_grid[0], on_grid[1] if options.pre is not None else None, gsd)
 
 
-def _both(
-    before: Seen | None, after: Seen, rows: NDArray[np.int64]
-) -> tuple[Seen | None, Seen]:
+def _both(before: Seen | None, after: Seen, rows: NDArray[np.int64]) -> tuple[Seen | None, Seen]:
     return None if before is None else before.take(rows), after.take(rows)
 
 

@@ -39,6 +39,9 @@ _DARK = 0.05
 
 _FLAT = 1e-7
 
+_SIGHT = 4
+"""Pixels from which a neighbour hardly enters a grade."""
+
 
 class MarkedStep:
     """A step whose maps are joined by those of damage; sees no farther than a few pixels."""
@@ -55,9 +58,10 @@ class MarkedStep:
         low, high = self.card.input_range
         light = np.clip((pixels.astype(np.float32) - low) / (high - low), 0, 1)
         light = np.log(light + np.float32(_DARK))
-        light[~np.broadcast_to(valid[:, None], light.shape)] = 0
         made = {
-            EDGES: np.stack([edges(each.mean(axis=0)) for each in light]),
+            EDGES: np.stack(
+                [edges(each.mean(axis=0), known) for each, known in zip(light, valid, strict=True)]
+            ),
             COLOURS: np.stack([colours(each) for each in light]),
         }
         return {**self._step(pixels, valid), **made}
@@ -80,11 +84,22 @@ def straightness(light: Floats) -> Floats:
     return found
 
 
-def edges(light: Floats) -> Floats:
-    """Return `(STEPS, height, width)`: 1 in the plane of each pixel's grade of straightness."""
+def edges(light: Floats, valid: NDArray[np.bool_]) -> Floats:
+    """Return `(STEPS, height, width)`: 1 in the plane of each pixel's grade of straightness.
+
+    The straight edge of an image's data is none of the ground: pixels that see it have no grade.
+    """
     grade = np.minimum((straightness(light) * STEPS).astype(np.int64), STEPS - 1)
+    if not valid.all():
+        grade[ndimage.binary_dilation(~valid, iterations=_SIGHT)] = -1
     planes: Floats = (grade == np.arange(STEPS)[:, None, None]).astype(np.float32)
     return planes
+
+
+def shares(pooled: Floats) -> Floats:
+    """Return the share of each grade among an item's pixels that have one, from pooled `edges`."""
+    found: Floats = pooled / np.maximum(pooled.sum(axis=1, keepdims=True), np.float32(_FLAT))
+    return found
 
 
 def colours(light: Floats) -> Floats:

@@ -49,16 +49,17 @@ def draw_change(path: Path, reader: Reader, buildings: Found, tiles: Found) -> N
     right.set_title("Change" if known else "Clusters", fontsize=10, color=INK)
     for found, alpha, line in ((tiles, 0.55, 0.0), (buildings, 1.0, 0.4)):
         rings = _rings(found, reader, shown.scale)
-        look = {"alpha": alpha, "linewidths": line, "edgecolors": INK if line else "none"}
-        if known:
-            drawn = PolyCollection(rings, array=found.change, cmap=ramp, norm=norm, **look)
+        drawn = PolyCollection(
+            rings, alpha=alpha, linewidths=line, edgecolors=INK if line else "none"
+        )
+        if found.change is None:
+            drawn.set_facecolor([colour_of(int(each)) for each in found.cluster])
         else:
-            colours = [colour_of(int(each)) for each in found.cluster]
-            drawn = PolyCollection(rings, facecolors=colours, **look)
+            drawn.set(array=found.change, cmap=ramp, norm=norm)
         right.add_collection(drawn, autolim=False)
     if known:
         bar = figure.colorbar(drawn, ax=right, shrink=0.6, pad=0.01)
-        bar.set_label("change: 0 none, 1 most", fontsize=8, color=QUIET)
+        bar.set_label("change: 0 least, 1 most of the scene", fontsize=8, color=QUIET)
         bar.ax.tick_params(labelsize=8, colors=QUIET)
     figure.savefig(path)
 

@@ -41,7 +41,7 @@ class Places:
     """`(n,)` where they lie on the earlier image."""
     after: Shapes
     """`(n,)` where they lie on the later one."""
-    crs: CRS
+    crs: CRS | None
     """Of them all."""
 
     def series(self, shapes: Shapes) -> gpd.GeoSeries:
@@ -75,7 +75,7 @@ def check_overlap(before: RasterInfo, after: RasterInfo) -> None:
         )
         raise RasterError(
             f"{before.path}: does not overlap {after.path.name} (it lies at {first}, the other at "
-            f"{second}, both in {after.crs.name}); name two images of one place"
+            f"{second}, in the CRS of {after.path.name}); name two images of one place"
         )
 
 
@@ -105,9 +105,9 @@ def read_places(path: Path, info: RasterInfo) -> Places:
 
 
 def tiles(info: RasterInfo, edge_m: float) -> Places:
-    """Return squares that cover an image, from its upper left corner on."""
+    """Return squares of whole pixels that cover an image, from its upper left corner on."""
     assert info.gsd_xy is not None
-    wide, high = (edge_m / step for step in info.gsd_xy)
+    wide, high = (max(1, round(edge_m / step)) for step in info.gsd_xy)
     cols, rows = np.meshgrid(np.arange(0, info.width, wide), np.arange(0, info.height, high))
     left, top = cols.ravel(), rows.ravel()
     boxes = shapely.box(
@@ -155,7 +155,7 @@ def _polygons(path: Path, table: gpd.GeoDataFrame) -> Shapes:
             f"{path}: {len(several):,} buildings have several parts; the largest stands for each",
             GeounetWarning, stacklevel=3,
         )  # fmt: skip
-    found = shapes.copy()
+    found: Shapes = shapes.copy()
     for row in np.flatnonzero(shapely.get_type_id(shapes) == shapely.GeometryType.MULTIPOLYGON):
         parts = shapely.get_parts(shapes[row])
         found[row] = parts[shapely.area(parts).argmax()] if len(parts) else None
@@ -164,7 +164,7 @@ def _polygons(path: Path, table: gpd.GeoDataFrame) -> Shapes:
 
 def _ids(table: gpd.GeoDataFrame) -> NDArray[np.int64]:
     if "id" in table.columns and table["id"].dtype.kind in "iu" and table["id"].is_unique:
-        return table["id"].to_numpy().astype(np.int64)
+        return np.asarray(table["id"], np.int64)
     return np.arange(len(table))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from geounet.backends.choose import Wanted, settle
 from geounet.backends.engine import make_step
 from geounet.backends.load import load
-from geounet.damage.marks import COLOURS, EDGES, MarkedStep, spread
+from geounet.damage.marks import COLOURS, EDGES, MarkedStep, shares, spread
 from geounet.embeddings.embed import EmbedOptions, buildings
 from geounet.raster import open_raster
 
@@ -52,7 +52,9 @@ class Seen:
 
     def take(self, rows: NDArray[np.int64]) -> Seen:
         """Return some of the places."""
-        return Seen(**{name: part[rows] for name, part in self.parts.items()}, valid=self.valid[rows])
+        return Seen(
+            **{name: part[rows] for name, part in self.parts.items()}, valid=self.valid[rows]
+        )
 
 
 def look(
@@ -82,12 +84,13 @@ def look(
         ring=RING_M,
     )
     pooled = buildings(raster, places, chosen, progress)
+    graded = pooled.vectors[EDGES]
     own, ring = pooled.vectors[BOTTLENECK], pooled.rings[BOTTLENECK]
     return Seen(
         around=_unit(np.where(np.isfinite(ring), ring, own)),
-        edges=np.sqrt(pooled.vectors[EDGES]),
+        edges=np.sqrt(np.nan_to_num(shares(graded))),
         colours=spread(pooled.vectors[COLOURS]),
-        valid=pooled.valid,
+        valid=np.where(graded.sum(axis=1) > 0, pooled.valid, np.float32(0)),
     )
 
 

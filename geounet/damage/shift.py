@@ -33,11 +33,14 @@ MOST = 12
 SURE = 6.0
 """Height of a peak, in standard deviations of its surroundings, from which it is believed."""
 
-VARIES_M = 0.6
-"""Median distance of the places' own shifts from the common one from which they count."""
+VARIES_M, VARY = 0.6, 0.2
+"""Places have shifts of their own where this share of them is so far off the common one."""
 
-_DETAIL = 1.0
-"""Width of the gradient's filter, pixels."""
+SHOWN = 0.8
+"""Share of a window that both images must show."""
+
+_DETAIL, _CLEAR = 1.0, 4
+"""Width of the gradient's filter, and how far from nodata a gradient counts, pixels."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Shift:
             return np.full(len(cols), self.east), np.full(len(cols), self.south)
         far = np.hypot(cols[:, None] - self.places[:, 0], rows[:, None] - self.places[:, 1])
         near = far.min(axis=1, keepdims=True)
-        weight = np.exp(-np.square(far / EDGE / 2) + np.square(near / EDGE / 2))
+        weight = np.exp(-2 * (np.square(far) - np.square(near)) / EDGE**2)
         weight /= weight.sum(axis=1, keepdims=True)
         return weight @ self.places[:, 2], weight @ self.places[:, 3]
 
@@ -95,10 +98,8 @@ def find_shift(before: Reader, after: Reader) -> Shift:
         return Shift(0.0, 0.0, len(votes), sure=False, places=np.empty((0, 4)))
     places = _local(stack, np.array(centres), gsd)
     off = np.hypot(places[:, 2] - east, places[:, 3] - south)
-    varies = len(places) > 1 and float(np.median(off)) > VARIES_M
-    return Shift(
-        east, south, len(votes), sure=True, places=places if varies else np.empty((0, 4))
-    )
+    varies = len(places) > 1 and float(np.quantile(off, 1 - VARY)) > VARIES_M
+    return Shift(east, south, len(votes), sure=True, places=places if varies else np.empty((0, 4)))
 
 
 def _windows(info: RasterInfo) -> Iterator[Window]:
@@ -113,43 +114,44 @@ def _windows(info: RasterInfo) -> Iterator[Window]:
 
 
 def _pair(before: Reader, after: Reader, window: Window) -> tuple[Floats, Floats] | None:
-    """Return both images of a window, of one band; None where one has nothing to see."""
+    """Return where gradients are in both images of a window; None where one shows too little."""
     patch = after.read(window)
-    if not patch.valid.all():
+    light = patch.data.mean(axis=0, dtype=np.float64)
+    other, known = _on_grid(before, after.info, window)
+    known &= patch.valid
+    if known.mean() < SHOWN:
         return None
-    other = _on_grid(before, after.info, window)
-    if other is None:
-        return None
-    first, second = other, patch.data.mean(axis=0, dtype=np.float64)
-    return (first, second) if first.std() > 0 and second.std() > 0 else None
+    inner = ndimage.binary_erosion(known, iterations=_CLEAR, border_value=1)
+    first, second = (_gradient(np.where(known, each, 0), inner) for each in (other, light))
+    return (first, second) if first.any() and second.any() else None
 
 
-def _on_grid(reader: Reader, grid: RasterInfo, window: Window) -> Floats | None:
-    """Return an image at the pixels of another grid's window, bilinear; None where it has holes."""
+def _on_grid(reader: Reader, grid: RasterInfo, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return an image at the pixels of another grid's window, bilinear, and where it has data."""
     rows, cols = np.indices((EDGE, EDGE), np.float64)
     x, y = moved(grid.transform, cols + window.col_off + 0.5, rows + window.row_off + 0.5)
     if reader.info.crs != grid.crs:
         across = Transformer.from_crs(grid.crs, reader.info.crs, always_xy=True)
         x, y = map(np.asarray, across.transform(x, y))
     col, row = (each - 0.5 for each in moved(~reader.info.transform, x, y))
-    if not (np.isfinite(col).all() and np.isfinite(row).all()):
-        return None
-    left, top = int(np.floor(col.min())), int(np.floor(row.min()))
-    right, bottom = int(np.floor(col.max())) + 2, int(np.floor(row.max())) + 2
-    if min(left, top) < 0 or right > reader.info.width or bottom > reader.info.height:
-        return None
-    patch = reader.read(Window(left, top, right - left, bottom - top))
-    if not patch.valid.all():
-        return None
+    height, width = reader.info.shape
+    known = (row >= 0) & (col >= 0) & (row <= height - 1) & (col <= width - 1)
+    if not known.any():
+        return np.zeros((EDGE, EDGE)), known
+    row, col = (np.where(known, each, each[known].min()) for each in (row, col))
+    top, left = int(row.min()), int(col.min())
+    size = int(col.max()) - left + 2, int(row.max()) - top + 2
+    patch = reader.read(Window(left, top, min(size[0], width - left), min(size[1], height - top)))
     light = patch.data.mean(axis=0, dtype=np.float64)
-    found: Floats = ndimage.map_coordinates(light, (row - top, col - left), order=1)
-    return found
+    at = row - top, col - left
+    known &= ndimage.map_coordinates(patch.valid.astype(np.float32), at, order=1) > 1 - 1e-6
+    return ndimage.map_coordinates(light, at, order=1), known
 
 
 def _votes(first: Floats, second: Floats, reach: tuple[int, ...]) -> Floats:
     """Return the phase correlation for shifts up to `reach` columns and rows, `(rows, cols)`."""
     taper = np.outer(np.hanning(EDGE), np.hanning(EDGE))
-    one, two = (np.fft.rfft2(_gradient(each) * taper) for each in (first, second))
+    one, two = (np.fft.rfft2((each - each.mean()) * taper) for each in (first, second))
     cross = two * one.conj()
     cross /= np.abs(cross) + 1e-9 * np.abs(cross).max()
     whole = np.fft.fftshift(np.fft.irfft2(cross, (EDGE, EDGE)))
@@ -158,10 +160,9 @@ def _votes(first: Floats, second: Floats, reach: tuple[int, ...]) -> Floats:
     return found
 
 
-def _gradient(light: Floats) -> Floats:
+def _gradient(light: Floats, inner: NDArray[np.bool_]) -> Floats:
     steps = (ndimage.gaussian_filter(light, _DETAIL, order=order) for order in ((0, 1), (1, 0)))
-    size: Floats = np.hypot(*steps)
-    return np.asarray(size - size.mean())
+    return np.where(inner, np.hypot(*steps), 0.0)
 
 
 def _peak(votes: Floats, gsd: tuple[float, float]) -> tuple[tuple[float, float], float]:

@@ -1,1 +1,1 @@
-"""What a network sees, as vectors: of patches, buildings, whole images; reduced, clustered, shown."""
+"""What a network sees, as vectors: of patches, buildings, images; reduced, clustered, shown."""
