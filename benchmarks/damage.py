@@ -21,7 +21,8 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
 from geounet.damage.grades import GRADES
-from geounet.damage.job import DamageOptions, assess
+from geounet.damage.job import assess
+from geounet.damage.options import DamageOptions
 from geounet.evaluation.damage import xview2
 from geounet.scenes import write_samples
 

@@ -52,8 +52,9 @@ def command(post: str, out: Path, *, as_json: bool, quiet: bool, **rest: Any) ->
 
     Example: geounet damage storm_post.tif --pre storm_pre.tif --buildings houses.gpkg --out d.gpkg
     """
-    from geounet.damage.job import DamageOptions, assess
+    from geounet.damage.job import assess
     from geounet.damage.layers import SAYS
+    from geounet.damage.options import DamageOptions
 
     rest.pop("verbose")
     rest["k"] = None if rest["k"] == "auto" else rest["k"]

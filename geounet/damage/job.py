@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,76 +13,36 @@ import numpy as np
 
 from geounet import __version__
 from geounet.backends.load import load
-from geounet.damage.change import distances, ranks, roughness, scaled, vectors
-from geounet.damage.grades import grade, read_grades
+from geounet.cluster import check_installed
+from geounet.damage.grades import read_grades
+from geounet.damage.judge import Judged, judge, judge_ground
 from geounet.damage.layers import SAYS, Found, layer
-from geounet.damage.places import Places, aligned, check_overlap, read_places, tiles
-from geounet.damage.seen import look
+from geounet.damage.options import PREDICT, DamageOptions
+from geounet.damage.places import Places, aligned, read_places, tiles
+from geounet.damage.scene import Scene, open_scene
+from geounet.damage.seen import Seen, look
 from geounet.damage.shift import find_shift
 from geounet.damage.told import Told, check_folder, items_of, write_pictures
-from geounet.embeddings.clusters import ClusterOptions, Clusters, cluster
 from geounet.embeddings.labelled import read_labels
-from geounet.errors import GeounetWarning, OptionError, RasterError
-from geounet.fit import check_fit, target_gsd
+from geounet.errors import GeounetWarning, RasterError
 from geounet.footprints.geopackage import write_layers
 from geounet.outputs import check_target, staged
 from geounet.predict import PredictOptions, predict
-from geounet.raster import open_raster
-from geounet.ready import InferenceOptions
-from geounet.resample import Resampled
 from geounet.sources import identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from geounet.damage.seen import Seen
     from geounet.damage.shift import Shift
     from geounet.raster import Reader
 
+    Rows = NDArray[np.int64]
     Progress = Callable[[int, int, str], None]
-
-PREDICT = "predict"
-"""Instead of a file of buildings: those the model finds."""
-
-FINEST = 0.5
-"""Finest ground sample distance that is looked at unless asked for, metres."""
 
 LEAST = 0.5
 """Share of a place that must have data on each date: less tells of the image's edge."""
-
-KMAX = 6
-"""Largest number of clusters that is tried: there are four grades of damage."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DamageOptions(InferenceOptions):
-    """What a user may ask of a damage map; `gsd` None takes that of the coarser image."""
-
-    gsd: float | None = None  # type: ignore[assignment]
-    """Ground sample distance that both images are looked at, metres."""
-    pre: str | Path | None = None
-    """An image from before; None = clusters of the later image alone."""
-    buildings: str | Path = PREDICT
-    """Vector file in any CRS, or `predict`: those the model finds, on the earlier image."""
-    labels: Path | None = None
-    """A few graded buildings, by id or by place."""
-    label_by: str | None = None
-    """Column of the grades; None = the first that is known."""
-    cell: float = 50.0
-    """Edge of a tile, metres."""
-    k: int | None = None
-    """Number of clusters of buildings; None = chosen."""
-    seed: int = 0
-    """Of chance."""
-    overwrite: bool = False
-    """Replace outputs that exist."""
-
-    def __post_init__(self) -> None:
-        """Refuse what means nothing."""
-        if not 0 < self.cell < np.inf:
-            raise OptionError(f"--cell must be above 0 metres, got {self.cell:g}; try 50")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,78 +102,77 @@ def assess(
     if options.buildings != PREDICT:
         read.append(options.buildings)
     check_target(out, inputs=read, overwrite=options.overwrite, suffixes=[".gpkg"])
+    check_installed("damage")
     check_folder(out, overwrite=options.overwrite)
-    with _opened(post, options) as scene, TemporaryDirectory(prefix="geounet-") as folder:
+    with open_scene(post, options) as scene, TemporaryDirectory(prefix="geounet-") as folder:
         work = _Work(scene, options, Path(folder), progress)
         return work.carry_out(out)
-
-
-@dataclass(frozen=True)
-class _Scene:
-    """Both images, on pixels of one ground sample distance."""
-
-    after: Reader
-    before: Reader | None
-    gsd: float
 
 
 @dataclass(frozen=True)
 class _Work:
     """One map in the making."""
 
-    scene: _Scene
+    scene: Scene
     options: DamageOptions
     folder: Path
     progress: Progress
 
     def carry_out(self, out: Path) -> Assessed:
         """Find everything, then write it."""
-        info, pre = self.scene.after.info, self.scene.before
-        houses = read_places(self._buildings(), info)
-        shift = None if pre is None else find_shift(pre, self.scene.after)
-        if shift is not None and not shift.sure:
-            _warn(f"{info.path}: no shift against {self.options.pre} stands out; none is corrected")
-        squares = tiles(info, self.options.cell)
-        if shift is not None:
-            houses = aligned(houses, shift, info, on="before")
-            squares = aligned(squares, shift, info, on="after")
+        info, seed = self.scene.after.info, self.options.seed
+        shift, houses, squares = self._places()
         before, after, rows = self._seen(houses, squares)
         split = len(houses.ids)
-        near, far = rows[rows < split], rows[rows >= split] - split
+        near, far = np.flatnonzero(rows < split), np.flatnonzero(rows >= split)
         if not len(near):
             raise RasterError(f"{info.path}: no building lies where the images have data")
         if len(near) < split:
             _warn(f"{split - len(near):,} of {split:,} buildings lie where an image has no data")
-        mine = np.flatnonzero(rows < split), np.flatnonzero(rows >= split)
-        house, kinds = self._found(
-            houses.take(near), *_both(before, after, mine[0]), self.options.k
+        judged = judge(
+            houses.take(rows[near]), *_both(before, after, near), k=self.options.k, seed=seed
         )
-        square, _ = self._found(squares.take(far), *_both(before, after, mine[1]), None)
+        ground = judge_ground(
+            squares.take(rows[far] - split), *_both(before, after, far), seed=seed
+        )
         pictures = self.folder / "pictures.zip"
+        items = items_of(judged.found, pictures, self.scene.after)
         told = Told(
-            items=items_of(house, pictures, self.scene.after),
-            pictures=pictures,
-            found=kinds[0],
-            seed=self.options.seed,
-            title=info.path.name,
+            items=items, pictures=pictures, found=judged.clusters, seed=seed, title=info.path.name
         )
-        graded = 0
-        if self.options.labels is not None:
-            labels = read_labels(self.options.labels, told.items, self.options.label_by)
-            grades = read_grades(self.options.labels, labels)
-            named, probability = grade(kinds[1], grades, seed=self.options.seed)
-            house = replace(house, damage=named, probability=probability)
-            graded = int(np.count_nonzero(grades))
-        paths = self._write(out, told, house, square, shift)
+        judged, graded = self._graded(judged, told)
         return Assessed(
-            out=paths,
-            buildings=len(house.ids),
-            k=kinds[0].k,
-            silhouette=float(np.nan_to_num(kinds[0].silhouette).mean()),
+            out=self._write(out, told, judged.found, ground, shift),
+            buildings=len(items.ids),
+            k=judged.clusters.k,
+            silhouette=float(np.nan_to_num(judged.clusters.silhouette).mean()),
             gsd=self.scene.gsd,
             shift=shift,
             graded=graded,
         )
+
+    def _places(self) -> tuple[Shift | None, Places, Places]:
+        """The shift between the images, buildings and tiles with where they lie on each."""
+        info, pre = self.scene.after.info, self.scene.before
+        houses, squares = read_places(self._buildings(), info), tiles(info, self.options.cell)
+        if pre is None:
+            return None, houses, squares
+        shift = find_shift(pre, self.scene.after)
+        if not shift.sure:
+            _warn(f"{info.path}: no shift against {self.options.pre} stands out; none is corrected")
+        return (
+            shift,
+            aligned(houses, shift, info, on="before"),
+            aligned(squares, shift, info, on="after"),
+        )
+
+    def _graded(self, judged: Judged, told: Told) -> tuple[Judged, int]:
+        """The buildings with grades, and how many came with one."""
+        path = self.options.labels
+        if path is None:
+            return judged, 0
+        grades = read_grades(path, read_labels(path, told.items, self.options.label_by))
+        return judged.graded(grades, self.options.seed), int(np.count_nonzero(grades))
 
     def _buildings(self) -> Path:
         """The file of buildings; predicted first where it was asked for."""
@@ -248,25 +207,6 @@ class _Work:
     def _told(self, what: str) -> Callable[[int, int], None]:
         return lambda done, total: self.progress(done, total, what)
 
-    def _found(
-        self, places: Places, before: Seen | None, after: Seen, k: int | None
-    ) -> tuple[Found, tuple[Clusters, NDArray[np.float32]]]:
-        """Change, rank and clusters of some places."""
-        made = vectors(before, after)
-        how = ClusterOptions(k=k, kmax=max(KMAX, k or 0), seed=self.options.seed, standardise=False)
-        kinds = cluster(made, how)
-        far = roughness(after) if before is None else distances(before, after)
-        found = Found(
-            ids=places.ids,
-            shapes=places.shapes,
-            crs=places.crs,
-            cluster=kinds.labels,
-            silhouette=kinds.silhouette,
-            change=None if before is None else scaled(far),
-            rank=ranks(far),
-        )
-        return found, (kinds, made)
-
     def _write(
         self, out: Path, told: Told, house: Found, square: Found, shift: Shift | None
     ) -> tuple[Path, ...]:
@@ -293,30 +233,6 @@ class _Work:
             "options": {"gsd": self.scene.gsd, "cell": options.cell, "seed": options.seed},
             "shift_m": None if shift is None else [shift.east, shift.south],
         }
-
-
-@contextmanager
-def _opened(post: str | Path, options: DamageOptions) -> Iterator[_Scene]:
-    """Open the images on pixels of one size, once they are known to fit each other and the model.
-
-    Raises:
-        RasterError: one of them cannot be used, or they share no ground.
-    """
-    card = load(options.model, options.scale).card
-    with ExitStack() as stack:
-        readers = []
-        for path in (post, *([] if options.pre is None else [options.pre])):
-            reader = open_raster(path, bands=options.bands, allow_vrt=options.allow_vrt)
-            stack.callback(reader.close)
-            check_fit(reader, card, scaled=options.scale != "auto")
-            readers.append(reader)
-        check_overlap(readers[-1].info, readers[0].info)
-        gsd = options.gsd or max(FINEST, *(reader.info.gsd or 0.0 for reader in readers))
-        on_grid: list[Reader] = []
-        for reader in readers:
-            wanted = target_gsd(reader.info, card, gsd)
-            on_grid.append(reader if wanted is None else Resampled(reader, wanted))
-        yield _Scene(on_grid[0], on_grid[1] if options.pre is not None else None, gsd)
 
 
 def _both(before: Seen | None, after: Seen, rows: NDArray[np.int64]) -> tuple[Seen | None, Seen]:

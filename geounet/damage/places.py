@@ -94,6 +94,8 @@ def read_places(path: Path, info: RasterInfo) -> Places:
     if table.crs is None:
         raise AnnotationError(f"{path}: has no CRS (expected one); set it in QGIS or by ogr2ogr")
     shapes = _polygons(path, table)
+    if shapely.is_missing(shapes).all():
+        raise AnnotationError(f"{path}: has no buildings; name another file")
     there = shapely.intersects(shapely.box(*info.bounds), reproject(shapes, table.crs, info.crs))
     rows = np.flatnonzero(there)
     if not len(rows):
