@@ -19,7 +19,7 @@ from geounet import __version__
 from geounet.errors import GeounetError, GeounetWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
 COMMANDS = {
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("default" if verbose else "ignore")
         warnings.simplefilter("always", GeounetWarning)
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _warner()
         code = _run(words, verbose=verbose)
     if arguments is None and code in (INTERRUPTED, TERMINATED):
         _ignore_signals()  # nor may a second one tear Python's own end
@@ -187,17 +187,24 @@ def _last_resort(kind: type[BaseException], error: BaseException, _: TracebackTy
     _say(f"{kind.__name__}: {error}; this is a bug in geounet, -v shows where", 1)
 
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    del file, line
-    where = "" if issubclass(category, GeounetWarning) else f" ({filename}:{lineno})"
-    click.echo(f"geounet: warning: {message}{where}", err=True)
+def _warner() -> Callable[..., None]:
+    """Return what shows warnings: one line each, the same words about many rasters once."""
+    shown: set[str] = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        *_: TextIO | str | None,
+    ) -> None:
+        where = "" if issubclass(category, GeounetWarning) else f" ({filename}:{lineno})"
+        line = f"geounet: warning: {message}{where}"
+        if line not in shown:
+            click.echo(line, err=True)
+            shown.add(line)
+
+    return show
 
 
 if __name__ == "__main__":

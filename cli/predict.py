@@ -34,6 +34,10 @@ from .progress import Bar
     help="Also write run lengths: .json (COCO) or .csv (Kaggle).",
 )  # fmt: skip
 @click.option(
+    "--embeddings", type=click.Path(path_type=Path),
+    help="Also write what the network sees in squares of the ground (.parquet).",
+)  # fmt: skip
+@click.option(
     "--project",
     type=click.Path(path_type=Path),
     help="Also write a QGIS project with everything loaded and styled (.qgz).",

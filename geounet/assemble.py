@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from geounet.cog import CogWriter, class_writer, probability_writer
+from geounet.embeddings.pictures import beside
+from geounet.embeddings.table import SUFFIXES as EMBEDDING_SUFFIXES
+from geounet.embeddings.table import check_installed
 from geounet.errors import OptionError, OutputError
 from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
 from geounet.footprints.formats import check_formats, convert
@@ -65,6 +68,8 @@ class Targets:
     """Run lengths of the classes."""
     project: Path | None = None
     """A QGIS project of the others."""
+    embeddings: Path | None = None
+    """What the network saw, with its pictures beside it."""
     also: tuple[Path, ...] = ()
     """Further vector files with the same footprints, each of another kind."""
 
@@ -77,7 +82,13 @@ class Targets:
     def paths(self) -> tuple[Path, ...]:
         """All of them, the footprints first."""
         optional = (self.probability, self.mask, self.report, self.rle, self.project)
-        return (*self.vectors, *(path for path in optional if path is not None))
+        seen = (self.embeddings, self.pictures)
+        return (*self.vectors, *(path for path in (*optional, *seen) if path is not None))
+
+    @property
+    def pictures(self) -> Path | None:
+        """The pictures of the embeddings."""
+        return None if self.embeddings is None else beside(self.embeddings)
 
     @property
     def rasters(self) -> bool:
@@ -98,6 +109,8 @@ class Targets:
             (self.report, REPORT_SUFFIXES),
             (self.rle, RLE_SUFFIXES),
             (self.project, PROJECT_SUFFIXES),
+            (self.embeddings, EMBEDDING_SUFFIXES),
+            (self.pictures, (".zip",)),
         ]
         for path, known in wanted:
             if path is not None:
@@ -109,6 +122,8 @@ class Targets:
             raise OptionError(f"two outputs are of one kind ({', '.join(kinds)}); leave one out")
         if self.project is not None:
             shown(self.vectors)
+        if self.embeddings is not None:
+            check_installed(self.embeddings)
 
     def spare(self, files: Sequence[str]) -> None:
         """Refuse to replace a file that the run reads, as a source of a VRT is.

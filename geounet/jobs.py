@@ -57,6 +57,7 @@ def _in_folders(options: PredictOptions, stem: str) -> PredictOptions:
         "report": ".html",
         "rle": ".json",
         "project": ".qgz",
+        "embeddings": ".parquet",
     }
     folders = {kind: getattr(options, kind) for kind in kinds}
     paths = {kind: at / f"{stem}{kinds[kind]}" for kind, at in folders.items() if at is not None}

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from geounet import __version__
 from geounet.assemble import Assembly, Targets
+from geounet.backends import Look
+from geounet.embeddings.embed import EmbedOptions, batches, patches_of
+from geounet.embeddings.write import facts_of, writing
 from geounet.errors import GeounetWarning
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from geounet.backends import Model, Step
+    from geounet.embeddings.patches import Patches
     from geounet.footprints.outlines.outline import Kind
     from geounet.model import ModelCard
     from geounet.plan import Plan
@@ -36,11 +40,14 @@ if TYPE_CHECKING:
     from geounet.stitch import Nothing, Sums
     from geounet.walk import Segment, Walk
 
-SIDES = ("probability", "mask", "report", "rle", "project")
+SIDES = ("probability", "mask", "report", "rle", "project", "embeddings")
 """Options that name further outputs."""
 
 WITHOUT_EFFECT = ("plan", *SIDES, "also", "overwrite", "allow_vrt")
 """Options that do not change the footprints; the plan's are stored as they were settled."""
+
+LOOK = EmbedOptions()
+"""What is looked at for the embeddings beside the footprints."""
 
 Progress = Callable[[int, int], None]
 
@@ -71,6 +78,8 @@ class PredictOptions(InferenceOptions):
     """Also write run lengths here, .json (COCO) or .csv (Kaggle)."""
     project: Path | None = None
     """Also write a QGIS project of all outputs and the raster here."""
+    embeddings: Path | None = None
+    """Also write what the network sees in patches of the ground here, .parquet."""
     also: tuple[Path, ...] = ()
     """Also write the footprints to these files, each of another kind than `out`."""
     overwrite: bool = False
@@ -143,7 +152,8 @@ def predict(
     started, options = time.perf_counter(), options or PredictOptions()
     goals = targets(Path(out), options)
     goals.check(raster, overwrite=options.overwrite)
-    with prepared(raster, options) as ready:
+    look = Look() if goals.embeddings is None else Look(LOOK.layers)
+    with prepared(raster, options, look) as ready:
         plan, reader, step, tally = ready.plan, ready.reader, ready.step, ready.tally
         walk = replace(ready, on_tile=_counter(plan, progress))
         table = _table(reader.info, step.card, options)
@@ -152,12 +162,15 @@ def predict(
             check_place(reader.info)
         facts = _facts(raster, step, options, plan)
         with Assembly(reader.info, plan, goals, table, outlines, tally) as assembly:
-            carry_out(walk, assembly)
+            patches = patches_of(walk, LOOK, assembly.folder)
+            carry_out(replace(walk, on_layers=patches.add if look.layers else None), assembly)
             polygons = assembly.write(facts)
             tally.seconds["total"] = time.perf_counter() - started
             result = _result(walk, goals, step, polygons, assembly.valid_pixels)
             if goals.report is not None:
                 _write_report(assembly, reader, facts, result)
+            if goals.embeddings is not None:
+                _write_embeddings(assembly, patches, reader, facts)
             if goals.project is not None:
                 _write_project(assembly, reader.info, table, raster, options)
     _warn_of_memory(result, options)
@@ -231,6 +244,19 @@ def _write_report(
         summary=result.as_dict(),
         reader=reader,
     )
+
+
+def _write_embeddings(
+    assembly: Assembly, patches: Patches, reader: Reader, facts: dict[str, Any]
+) -> None:
+    targets = assembly.targets
+    assert targets.embeddings is not None
+    assert targets.pictures is not None
+    words = {"gsd": reader.info.gsd, "pool": LOOK.pool, "patch": LOOK.patch}
+    about = facts_of(facts["model"]["name"], LOOK.layers, [facts["input"]], **words)
+    table, pictures = assembly.staged(targets.embeddings), assembly.staged(targets.pictures)
+    with writing(table, pictures, reader.info.crs, about) as writer:
+        writer.add(batches(patches, reader.info), reader)
 
 
 def _write_project(

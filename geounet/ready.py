@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from geounet.backends import NOWHERE
 from geounet.backends.choose import Wanted, settle
 from geounet.backends.engine import make_step
 from geounet.backends.load import load
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from geounet.backends import Model, Step
+    from geounet.backends import Look, Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +55,20 @@ class InferenceOptions:
 
 
 @contextmanager
-def prepared(
-    raster: str | Path, options: InferenceOptions, layers: tuple[str, ...] = ()
-) -> Iterator[Walk]:
+def prepared(raster: str | Path, options: InferenceOptions, look: Look = NOWHERE) -> Iterator[Walk]:
     """Open a raster, put the model on its device, settle the plan: all but the walk itself.
 
     Args:
         raster: file or URL of an image.
         options: what was asked for.
-        layers: of the network, whose maps the step gives beside the probability.
+        look: layers of the network whose maps the step gives beside the probability, or alone.
     """
     model = load(options.model, options.scale)
     with opened(raster, model, options) as reader:
-        step = _step(model, options, reader.info, layers)
+        words = ("backend", "precision", "device", "threads", "tta")
+        asked = {word: getattr(options, word) for word in words}
+        wanted = Wanted(**asked, look=look)
+        step = make_step(model, settle(model, wanted, reader.info.height * reader.info.width))
         memory = _device_memory(step.device)
         plan = make_plan(reader.info.shape, step.card, options.plan, step.device, memory)
         yield Walk(plan, reader, step)
@@ -93,14 +95,6 @@ def _device_memory(device: str) -> int | None:
     from geounet.backends.torch import free_memory  # noqa: PLC0415
 
     return free_memory(device)
-
-
-def _step(
-    model: Model, options: InferenceOptions, info: RasterInfo, layers: tuple[str, ...]
-) -> Step:
-    words = ("backend", "precision", "device", "threads", "tta")
-    wanted = Wanted(**{word: getattr(options, word) for word in words}, layers=layers)
-    return make_step(model, settle(model, wanted, info.height * info.width))
 
 
 def _warn_of_pixels(info: RasterInfo) -> None:

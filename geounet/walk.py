@@ -168,7 +168,8 @@ class Walk:
                 blender.add(found.tile, found.maps, found.valid)
             self.tally.skipped += found.maps is None
             self.tally.tiles += found.maps is not None
-            if self.on_layers is not None and found.layers and _owns(cells, found.tile):
+            seen = found.maps is not None or found.layers
+            if self.on_layers is not None and seen and _owns(cells, found.tile):
                 self.on_layers(found)
             self.on_tile()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -11,6 +12,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.model import ModelCard
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which maps inside a network are wanted."""
+
+    layers: tuple[str, ...] = ()
+    """Their names; a step gives them beside the probability."""
+    alone: bool = False
+    """They alone are wanted: a step may end a pass once it has them."""
+
+
+NOWHERE = Look()
+"""Nothing but the probability is wanted."""
 
 
 class Model(Protocol):
@@ -55,7 +70,8 @@ class Step(Protocol):
             valid: `(batch, height, width)`, True = data; what is not is filled here.
 
         Returns:
-            `probability`: `(batch, classes, height, width)` float32, 0–1.
+            `probability`: `(batch, classes, height, width)` float32, 0–1; and each layer it was
+            told to look at: `(batch, channels, height / stride, width / stride)` float32.
 
         Raises:
             DeviceMemoryError: when the batch is too large for the device.

@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from geounet.backends import NOWHERE, Look
 from geounet.backends.combine import VIEWS, Ensemble
 from geounet.backends.engine import GIVEN, Engine
 from geounet.backends.probe import Verdict, candidates, probe
@@ -38,8 +39,8 @@ class Wanted:
     """Of a CPU."""
     tta: str = "none"
     """none, flips or d4."""
-    layers: tuple[str, ...] = ()
-    """Layers of the network whose maps are wanted too."""
+    look: Look = NOWHERE
+    """Layers of the network whose maps are wanted too, or alone."""
 
 
 def settle(model: Model, wanted: Wanted, pixels: int) -> Engine:
@@ -56,7 +57,7 @@ def settle(model: Model, wanted: Wanted, pixels: int) -> Engine:
     """
     if not isinstance(model, Segmenter | OnnxModel | Ensemble):
         return _given(model, wanted)
-    if wanted.layers:
+    if wanted.look.layers:
         return _with_layers(model, wanted)
     device = _device(model, wanted)
     among = _among(model, wanted, device)
@@ -117,8 +118,8 @@ def _with_layers(model: Model, wanted: Wanted) -> Engine:
             GeounetWarning,
             stacklevel=2,
         )
-    settled = settle(model, replace(wanted, backend="torch", layers=()), 0)
-    return replace(settled, layers=wanted.layers)
+    settled = settle(model, replace(wanted, backend="torch", look=NOWHERE), 0)
+    return replace(settled, look=wanted.look)
 
 
 def _given(model: Model, wanted: Wanted) -> Engine:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
+from geounet.backends import NOWHERE, Look
 from geounet.backends.combine import VIEWS, Ensemble, EnsembleStep, ViewsStep
 from geounet.errors import ModelError, OptionError
 from geounet.model import OnnxModel, Segmenter, read_golden
@@ -44,8 +45,8 @@ class Engine:
     """Of a CPU; None takes one for each core."""
     tta: str = "none"
     """Views of each tile: none, flips or d4."""
-    layers: tuple[str, ...] = ()
-    """Layers of the network whose maps the step gives beside the probability; torch alone."""
+    look: Look = NOWHERE
+    """Layers whose maps the step gives beside the probability, or alone; torch can."""
 
     def __post_init__(self) -> None:
         """Refuse words that do not go together."""
@@ -133,7 +134,7 @@ def _torch_step(model: Model, engine: Engine) -> Step:
         precision=engine.precision,
         threads=engine.threads,
         compiled=engine.backend == "compile",
-        layers=engine.layers,
+        look=engine.look,
     )
 
 

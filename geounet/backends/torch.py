@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from geounet.backends import NOWHERE, Look
 from geounet.backends.fold import KINDS, folded
 from geounet.backends.scaling import Scaling
 from geounet.errors import DeviceMemoryError, GeounetError, ModelError
-from geounet.networks.layers import find_layers, tapped
+from geounet.networks.layers import Enough, Taps, find_layers
+from geounet.networks.registry import excludes, probability
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +41,7 @@ class TorchStep:
         precision: str = "auto",
         threads: int | None = None,
         compiled: bool = False,
-        layers: tuple[str, ...] = (),
+        look: Look = NOWHERE,
     ) -> None:
         """Move a copy of the network to the device, its batch normalisation folded.
 
@@ -50,7 +52,7 @@ class TorchStep:
                 or fp16.
             threads: of a CPU, for the whole process; None leaves them.
             compiled: with torch.compile; the first batch of a shape takes a minute.
-            layers: whose maps are given beside the probability, each under its name.
+            look: layers whose maps are given beside the probability, or alone.
 
         Raises:
             ModelError: when the device is not there, or a layer is not.
@@ -63,9 +65,10 @@ class TorchStep:
         self.backend = "compile" if compiled else "torch"
         self.card = segmenter.card
         self._dtype = PRECISIONS[self.precision]
-        self._shown = find_layers(segmenter.network, len(self.card.bands), layers)
-        network = _prepared(segmenter, [layer.name for layer in self._shown.values()])
-        self._seen = tapped(network, self._shown)
+        self._excludes = excludes(segmenter.network)
+        shown = find_layers(segmenter.network, len(self.card.bands), look.layers)
+        network = _prepared(segmenter, [layer.name for layer in shown.values()])
+        self._taps = Taps(network, shown, stop=look.alone)
         network = network.to(self.device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network: Callable[[Tensor], Tensor] = network
         if compiled:
@@ -81,20 +84,22 @@ class TorchStep:
         try:
             with torch.inference_mode():
                 x = self._input(pixels, valid)
-                logits: Tensor = self._network(x)
-                p = logits.float().sigmoid_().cpu().contiguous()
-                return {"probability": p.numpy()} | self._layers()
+                return self._probability(x) | self._taps.maps()
         except RuntimeError as error:  # torch's OutOfMemoryError is one, the CPU allocator's too
             told = self._told(error, len(pixels))
             if told is None:
                 raise
             raise told from error
 
-    def _layers(self) -> dict[str, NDArray[np.float32]]:
-        """The maps of the layers that were asked for, and no hold on them any longer."""
-        maps = {name: self._seen[name].numpy() for name in self._shown}
-        self._seen.clear()
-        return maps
+    def _probability(self, x: Tensor) -> dict[str, NDArray[np.float32]]:
+        """The maps of one batch; none where the pass ended with the layers."""
+        self._taps.begin()
+        try:
+            logits = self._network(x)
+        except Enough:
+            return {}
+        p = probability(logits.float(), excludes=self._excludes).cpu().contiguous()
+        return {"probability": p.numpy()}
 
     def _told(self, error: RuntimeError, batch: int) -> GeounetError | None:
         """The error in our words, where a user can do something about it."""

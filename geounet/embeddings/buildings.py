@@ -51,14 +51,10 @@ class Shapes:
         """Return footprints in order; one without any pixel's centre becomes its nearest pixel.
 
         Args:
-            batches: shapely polygons in pixels.
+            batches: shapely polygons in pixels; at least one batch.
         """
-        parts = [_counted(batch) for batch in batches]
-        shapes, pixels = (
-            np.concatenate([part[at] for part in parts]) if parts else np.empty(0, kind)
-            for at, kind in enumerate((object, np.int64))
-        )
-        boxes = shapely.bounds(shapely.from_wkb(shapes))
+        parts = zip(*map(_counted, batches), strict=True)
+        shapes, boxes, pixels = (np.concatenate(part) for part in parts)
         order = np.lexsort((np.floor(boxes[:, 0]), np.floor(boxes[:, 1])))
         return cls(shapes[order], boxes[order], pixels[order], order)
 
@@ -132,7 +128,7 @@ class Buildings:
 
     def valid(self, items: Ints) -> NDArray[np.float32]:
         """Return which share of some footprints has data: below 1 where an edge cuts them."""
-        weights = next(iter(self._inner.values())).weights(items)
+        weights = next(iter(self._inner.values())).weights[items]
         return (weights / self._shapes.pixels[items]).astype(np.float32)
 
     def shapes(self, items: Ints) -> NDArray[Any]:
@@ -160,15 +156,15 @@ class Buildings:
             store.add(near[some], sums, totals[some])
 
 
-def _counted(shapes: NDArray[Any]) -> tuple[NDArray[Any], Ints]:
-    """Shapes as WKB with their pixels; those without any become the one they lie in."""
+def _counted(shapes: NDArray[Any]) -> tuple[NDArray[Any], Floats, Ints]:
+    """Shapes as WKB, their boxes and pixels; those without any become the one they lie in."""
     pixels = fill(shapes, EVERYWHERE, EVERYWHERE).pixels(len(shapes))
     without = np.flatnonzero(pixels == 0)
     points = shapely.get_coordinates(shapely.point_on_surface(shapes[without]))
     corners = np.floor(points)
     shapes = shapes.copy()
     shapes[without] = shapely.box(*corners.T, *(corners + 1).T)
-    return shapely.to_wkb(shapes), np.maximum(pixels, 1)
+    return shapely.to_wkb(shapes), shapely.bounds(shapes), np.maximum(pixels, 1)
 
 
 def _grown(shapes: NDArray[Any], ring: tuple[float, float]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from geounet.backends import Look
 from geounet.embeddings.buildings import Buildings
 from geounet.embeddings.given import given
 from geounet.embeddings.patches import Patches
@@ -50,6 +51,11 @@ class EmbedOptions(InferenceOptions):
     """Edge of a patch, pixels of the grid that is inferred; a multiple of each layer's stride."""
     ring: float = 5.0
     """Width of the ring around a building, metres; 0 = none."""
+
+    @property
+    def look(self) -> Look:
+        """The layers, which alone are wanted."""
+        return Look(self.layers, alone=True)
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
@@ -135,7 +141,7 @@ def tiles(
         GeounetError: see `geounet.errors`.
     """
     options = options or EmbedOptions()
-    with _folder() as folder, prepared(raster, options, options.layers) as walk:
+    with _folder() as folder, prepared(raster, options, options.look) as walk:
         patches = patches_of(walk, options, folder)
         walked(walk, patches.add, progress)
         yield from batches(patches, walk.reader.info)
@@ -169,7 +175,7 @@ def buildings(
     """
     options = options or EmbedOptions()
     table = given(geometries)
-    with _folder() as folder, prepared(raster, options, options.layers) as walk:
+    with _folder() as folder, prepared(raster, options, options.look) as walk:
         placed = table.on(walk.reader.info)
         if not len(placed.shapes):
             raise elsewhere(table, walk.reader.info)

@@ -194,7 +194,7 @@ class _Job:
                 walked(walk, items.add, _part(progress, at, len(rasters)))
                 ids = None if table is None else table.ids
                 count = self.writer.add(batches(items, info, rows), walk.reader, ids)
-                if not count:
+                if not count and len(rasters) > 1:
                     _warn(f"{info.path}: no data where it was looked for; it gave no rows")
         self._check_rows(table, missed, len(rasters))
 
@@ -219,7 +219,7 @@ class _Job:
         """A raster to walk over, and a folder of its own."""
         with (
             TemporaryDirectory(dir=self.folder) as folder,
-            prepared(raster, self.options, self.options.layers) as walk,
+            prepared(raster, self.options, self.options.look) as walk,
         ):
             self.facts["gsd"] = self.facts["gsd"] or walk.reader.info.gsd
             yield walk, Path(folder)

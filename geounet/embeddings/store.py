@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Owner of a file with a row an item: its weight, then its sums, float64.
+    """Owner of a file with a row of float64 sums for each item, and of the items' weights.
 
     What nobody added to is a hole in the file. The file is mapped while it is touched and not
     longer, so that it never counts as memory of the process.
@@ -29,8 +29,8 @@ class Store:
 
     def __init__(self, path: Path, count: int, pool: Pool) -> None:
         """Name the file; it is made by the first `add`, which knows how long a vector is."""
-        self._path, self._count, self._pool = path, count, pool
-        self._width = 0
+        self._path, self._pool, self._width = path, pool, 0
+        self.weights = np.zeros(count)
 
     def add(self, items: Items, sums: Floats, weights: Floats) -> None:
         """Add to some items.
@@ -51,32 +51,21 @@ class Store:
         if not self._width:
             self._width = sums.shape[1]
             with self._path.open("wb") as file:
-                file.truncate(self._count * (self._width + 1) * 8)
-        rows = self._rows()
-        before = rows[items]
-        if self._pool == "max":
-            sums = np.where(before[:, :1] > 0, np.maximum(before[:, 1:], sums), sums)
-        else:
-            sums = before[:, 1:] + sums
-        rows[items] = np.column_stack([before[:, 0] + weights, sums])
+                file.truncate(len(self.weights) * self._width * 8)
+        rows, new = self._rows(), self.weights[items][:, None] == 0
+        join = np.maximum if self._pool == "max" else np.add
+        rows[items] = np.where(new, sums, join(rows[items], sums))
+        self.weights[items] += weights
 
     def seen(self) -> Items:
         """Return the items that were added to, in order."""
-        if not self._width:
-            return np.empty(0, np.int64)
-        return np.flatnonzero(self._rows()[:, 0])
-
-    def weights(self, items: Items) -> Floats:
-        """Return the weights of some items, `(n,)`."""
-        return np.array(self._rows()[items, 0]) if self._width else np.zeros(len(items))
+        return np.flatnonzero(self.weights)
 
     def vectors(self, items: Items) -> NDArray[np.float32]:
         """Return `(n, channels)` vectors of some items; not a number where nothing was added."""
         if not self._width:
             return np.empty((len(items), 0), np.float32)
-        rows = self._rows()[items]
-        return finished(rows[:, 1:], rows[:, 0], self._pool)
+        return finished(self._rows()[items], self.weights[items], self._pool)
 
     def _rows(self) -> np.memmap[tuple[int, int], np.dtype[np.float64]]:
-        shape = (self._count, self._width + 1)
-        return np.memmap(self._path, np.float64, "r+", shape=shape)
+        return np.memmap(self._path, np.float64, "r+", shape=(len(self.weights), self._width))

@@ -67,10 +67,9 @@ class Table:
         rows = pa.table(columns)
         if self._file is None:
             self._file = _opened(self._path, rows.schema)
-        self._file.write_table(rows, row_group_size=len(rows))
-        bounds = shapely.total_bounds(shapes)  # not a number without a row
-        self._extent[:2] = np.fmin(self._extent[:2], bounds[:2])
-        self._extent[2:] = np.fmax(self._extent[2:], bounds[2:])
+        self._file.write_table(rows, row_group_size=max(len(rows), 1))
+        bounds = np.vstack([self._extent, shapely.bounds(shapes)])
+        self._extent = np.concatenate([bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)])
         self.count += len(shapes)
 
     def __enter__(self) -> Self:
@@ -84,8 +83,13 @@ class Table:
         trace: TracebackType | None,
     ) -> None:
         """Write what the file says of itself, and close it."""
-        if self._file is None:
+        if kind is not None:
+            if self._file is not None:
+                self._file.close()
             return
+        if self._file is None:  # nothing was seen: the columns alone
+            empty: dict[str, list[str | None]] = {"source": [], "thumbnail": []}
+            self.add(np.empty(0, object), {"embedding": np.empty((0, 1), np.float32)}, empty, {})
         geo = metadata(self._crs, self._extent if np.isfinite(self._extent).all() else None)
         del geo["columns"][GEOMETRY]["covering"]  # there is no column of boxes
         told = json.dumps(self._facts, sort_keys=True, ensure_ascii=False)

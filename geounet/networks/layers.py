@@ -14,6 +14,8 @@ from geounet.networks.registry import total_stride
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
 BOTTLENECK = "bottleneck"
@@ -32,6 +34,8 @@ class Layer:
     """Its values a place."""
     stride: int
     """Pixels of the input that one place stands for, along each axis."""
+    calls: int = 1
+    """How often a pass runs the module; the last one counts."""
 
 
 def find_layers(network: nn.Module, bands: int, names: Iterable[str]) -> dict[str, Layer]:
@@ -72,8 +76,9 @@ def list_layers(network: nn.Module, bands: int) -> list[Layer]:
     def keep(name: str, made: Tensor) -> None:
         coarser = height // made.shape[2]
         if (made.shape[2] * coarser, made.shape[3] * coarser) == (height, width):
-            found.pop(name, None)  # what is called again counts as its last call
-            found[name] = Layer(name, made.shape[1], coarser)
+            before = found.pop(name, None)
+            calls = 1 if before is None else before.calls + 1
+            found[name] = Layer(name, made.shape[1], coarser, calls)
 
     training = network.training
     hooks = [
@@ -103,23 +108,44 @@ def bottleneck(network: nn.Module, bands: int) -> Layer:
     return run[end - 1]
 
 
-def tapped(network: nn.Module, layers: Mapping[str, Layer]) -> dict[str, Tensor]:
-    """Return where each pass of the network will leave the maps of layers, float32 on the CPU.
+class Enough(Exception):  # noqa: N818 - no error: it ends a pass
+    """Every layer that is wanted was seen."""
 
-    Args:
-        network: is given hooks that stay.
-        layers: by the name that each is to have.
-    """
-    seen: dict[str, Tensor] = {}
 
-    def keep(name: str, made: Tensor) -> None:
+class Taps:
+    """Owner of what the layers of a network give during a pass."""
+
+    def __init__(self, network: nn.Module, layers: Mapping[str, Layer], *, stop: bool) -> None:
+        """Give the network hooks that stay.
+
+        Args:
+            network: any network.
+            layers: by the name that each is to have.
+            stop: end each pass by `Enough` as soon as all were seen.
+        """
+        self._names, self._maps = tuple(layers), dict[str, Tensor]()
+        self._left = self._calls = sum(layer.calls for layer in layers.values())
+        self._stop = stop
+        for name, layer in layers.items():
+            network.get_submodule(layer.name).register_forward_hook(_told_of(name, self._keep))
+
+    def begin(self) -> None:
+        """Forget what an earlier pass left."""
+        self._maps.clear()
+        self._left = self._calls
+
+    def maps(self) -> dict[str, NDArray[np.float32]]:
+        """Return the maps of a pass, in the order they were asked for, and let go of them."""
+        made = {name: self._maps[name].numpy() for name in self._names}
+        self.begin()
+        return made
+
+    def _keep(self, name: str, made: Tensor) -> None:
         # a copy: the next layer may work in place
-        plain = torch.empty(made.shape, dtype=torch.float32)
-        seen[name] = plain.copy_(made.detach())
-
-    for name, layer in layers.items():
-        network.get_submodule(layer.name).register_forward_hook(_told_of(name, keep))
-    return seen
+        self._maps[name] = torch.empty(made.shape, dtype=torch.float32).copy_(made.detach())
+        self._left -= 1
+        if self._stop and not self._left:
+            raise Enough
 
 
 def _told_of(name: str, keep: Callable[[str, Tensor], None]) -> Callable[..., None]:
