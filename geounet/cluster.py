@@ -18,7 +18,8 @@ from geounet.embeddings.clusters import ClusterOptions, cluster
 from geounet.embeddings.items import SUFFIXES, VECTORS, read_items
 from geounet.embeddings.labelled import read_labels
 from geounet.embeddings.names import name_clusters
-from geounet.embeddings.report import OUTPUTS, Report, write_report
+from geounet.embeddings.publish import write_report
+from geounet.embeddings.report import OUTPUTS, Report
 from geounet.embeddings.thumbnails import beside, open_thumbnails
 from geounet.errors import GeounetWarning, OptionError
 from geounet.outputs import check_target, make_folder, staged
@@ -145,11 +146,9 @@ def _warn(report: Report, embeddings: Path) -> None:
             GeounetWarning,
             stacklevel=3,
         )
-    if report.weak:
-        mean = np.nanmean(report.found.silhouette)
+    if doubts := report.doubts():
         warnings.warn(
-            f"the clusters are hardly apart (mean silhouette {mean:.2f}, expected above 0.25); "
-            "do not read much into them",
+            f"do not read much into these clusters: {'; and '.join(doubts)}",
             GeounetWarning,
             stacklevel=3,
         )

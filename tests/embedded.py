@@ -20,7 +20,7 @@ EDGE = 30.0
 def write_embeddings(path, *, count=120, groups=3, width=16, seed=1, pictures=True, crs=32633):
     """Write `count` items of some groups in a square of tiles; return the group of each.
 
-    Item i has the id 1000 + i; a picture's red and green are i, so that each can be told.
+    Item i has the id 1000 + i; a picture's ground has 2 i of red and green, which tells it.
     """
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, groups, count)
@@ -47,20 +47,23 @@ def write_embeddings(path, *, count=120, groups=3, width=16, seed=1, pictures=Tr
     return truth
 
 
-def write_table(path, frame, vectors, facts=None):
+def write_table(path, frame, vectors, ring=None):
     """Write a table with its vectors as `geounet embed` does."""
     held = BytesIO()
     frame.to_parquet(held)
     table = parquet.read_table(held)
     lists = pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])
     table = table.append_column("embedding", lists)
-    metadata = {**table.schema.metadata, b"geounet": json.dumps(facts or {"model": "m"}).encode()}
+    if ring is not None:
+        lists = pa.FixedSizeListArray.from_arrays(ring.ravel(), ring.shape[1])
+        table = table.append_column("ring", lists)
+    metadata = {**table.schema.metadata, b"geounet": json.dumps({"model": "m"}).encode()}
     parquet.write_table(table.replace_schema_metadata(metadata), path)
 
 
 def _picture(number, group):
     """Draw stripes that tell the group, on a ground that tells the number."""
-    pixels = np.full((64, 64, 3), (number % 256, number % 256, 90), np.uint8)
+    pixels = np.full((64, 64, 3), (2 * number % 256, 2 * number % 256, 90), np.uint8)
     stripes = np.indices((64, 64))[group % 2] // (4 + 4 * group) % 2 == 0
     pixels[16:48, 16:48][stripes[16:48, 16:48]] = 250
     held = BytesIO()

@@ -13,7 +13,8 @@ import shapely
 from geounet.damage.picture import draw_change
 from geounet.embeddings.items import Items
 from geounet.embeddings.pictures import Pictures, stretch_of
-from geounet.embeddings.report import OUTPUTS, PICTURED, Report, write_report
+from geounet.embeddings.publish import PICTURED, write_report
+from geounet.embeddings.report import OUTPUTS, Report
 from geounet.embeddings.thumbnails import open_thumbnails
 from geounet.outputs import check_target, make_folder, staged
 

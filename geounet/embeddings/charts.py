@@ -55,8 +55,8 @@ def draw_elbow(choice: Choice, path: Path) -> None:
     right.bar(choice.ks[1:], stability.clip(0.004), color=colours, width=0.62, zorder=2)
     right.axhline(STABLE, color=QUIET, lw=1, ls="--")
     right.annotate(
-        f"stable from {STABLE:g}", (0, STABLE), (4, 3),
-        xycoords=("axes fraction", "data"), textcoords="offset points", color=QUIET, fontsize=8,
+        f"stable\nfrom {STABLE:g}", (1, STABLE), (5, 0), xycoords=("axes fraction", "data"),
+        textcoords="offset points", color=QUIET, fontsize=8, va="center", annotation_clip=False,
     )  # fmt: skip
     right.set_ylim(0, 1.08)
     _words(right, "Stability", "mean adjusted Rand index between starts")
@@ -164,13 +164,9 @@ def _numbers(axes: Axes, choice: Choice) -> None:
     step = -(-len(choice.ks) // _MOST_NAMED)
     axes.set_xticks(choice.ks[::step])
     axes.set_xlim(0.4, choice.ks[-1] + 0.6)
-    axes.set_xlabel("number of clusters k")
+    axes.set_xlabel(f"number of clusters k; taken: {choice.k}")
     if choice.k <= choice.ks[-1]:
         axes.axvspan(choice.k - 0.4, choice.k + 0.4, color="#f3efe2", zorder=0)
-        axes.annotate(
-            "taken", (choice.k, 0.02), xycoords=("data", "axes fraction"), ha="center",
-            fontsize=8, color=QUIET, zorder=5,
-        )  # fmt: skip
 
 
 def _words(axes: Axes, title: str, beside: str) -> None:

@@ -92,17 +92,16 @@ def settle(
 ) -> tuple[int, str]:
     """Return the number of clusters and why.
 
-    Of the stable numbers (or, where none is, the most stable) the one with the highest
-    silhouette is taken; the elbow's, when it is one of them and as good.
+    Of the stable numbers (where none is, of all) the one with the highest silhouette is taken;
+    the elbow's, when it is one of them and as good.
 
     Args:
         silhouette: of 1, 2, 3 … clusters; that of 1 is not looked at.
         stability: likewise.
         elbow: number at the knee.
     """
-    steady = np.array(stability[1:])
-    allowed = steady >= min(STABLE, steady.max())
-    scores = np.where(allowed, silhouette[1:], -np.inf)
+    stable = np.array(stability[1:]) >= STABLE
+    scores = np.where(stable | ~stable.any(), silhouette[1:], -np.inf)
     best = int(scores.argmax()) + 2
     if elbow == best:
         return best, "both"

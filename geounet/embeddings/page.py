@@ -73,7 +73,7 @@ class Words:
 
 
 def write_scatter(path: Path, shown: Shown, colourings: Sequence[Colouring], words: Words) -> None:
-    """Write one HTML file; the same items give the same bytes.
+    """Write one HTML file that needs no network.
 
     Args:
         path: `.html` to write; hand in a staged path.

@@ -114,9 +114,11 @@ def _map(shown: Shown, items: ColumnDataSource) -> figure:
             **_HOVERED,
         )  # fmt: skip
     if shown.crs is not None:
+        metres = Metric(base_unit="m", exclude=["hm", "dam", "dm"])
         bar = ScaleBar(
-            range=plot.x_range, unit="m", dimensional=Metric(base_unit="m"), location="bottom_left",
-            border_line_color=None, background_fill_alpha=0.8, label_text_color=INK,
+            range=plot.x_range, unit="m", dimensional=metres, bar_length=0.15,
+            location="bottom_left", border_line_color=None, background_fill_alpha=0.7,
+            label_text_color=INK,
         )  # fmt: skip
         plot.add_layout(bar)
     return plot
