@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geounet.backends import Look
 from geounet.backends.choose import Wanted, settle
 from geounet.backends.engine import make_step
 from geounet.backends.load import load
@@ -99,7 +100,7 @@ def _marked(raster: str | Path, options: InferenceOptions) -> MarkedStep:
     model = load(options.model, options.scale)
     words = ("backend", "precision", "device", "threads", "tta")
     asked = {word: getattr(options, word) for word in words}
-    step = make_step(model, settle(model, Wanted(**asked, layers=(BOTTLENECK,)), 0))
+    step = make_step(model, settle(model, Wanted(**asked, look=Look((BOTTLENECK,), alone=True)), 0))
     card = step.card
     if options.scale != "auto":  # the user has said how these pixels are to be understood
         with open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt) as reader:
