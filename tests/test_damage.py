@@ -27,7 +27,7 @@ from geounet.damage.change import distances, ranks, scaled, vectors
 from geounet.damage.grades import grade, read_grades
 from geounet.damage.job import assess
 from geounet.damage.layers import RAMP, SAYS
-from geounet.damage.marks import STEPS, edges, spread, straightness
+from geounet.damage.marks import STEPS, colours, edges, spread, straightness
 from geounet.damage.options import DamageOptions
 from geounet.damage.places import aligned, tiles
 from geounet.damage.seen import Seen
@@ -134,6 +134,13 @@ def test_the_spread_of_colours_is_a_standard_deviation():
     ratios = np.random.default_rng(2).normal(size=(3, 50, 2)).astype(np.float32)
     pooled = np.concatenate([ratios.mean(axis=1), (ratios**2).mean(axis=1)], axis=1)
     assert spread(pooled) == pytest.approx(ratios.std(axis=1), abs=1e-5)
+
+
+def test_one_band_has_its_brightness_for_a_colour():
+    """A grey image has marks as well."""
+    light = np.random.default_rng(4).normal(size=(1, 9, 9)).astype(np.float32)
+    assert colours(light)[0] == pytest.approx(light[0])
+    assert len(colours(light)) == 2
 
 
 def seen(count, seed, moved=()):

@@ -182,7 +182,10 @@ class _Work:
         found = self.folder / "predicted.gpkg"
         names = ("model", "plan", "bands", "scale", "device", "precision", "backend", "threads")
         asked = {name: getattr(self.options, name) for name in (*names, "allow_vrt")}
-        predict(image, found, PredictOptions(**asked), self._told("buildings"))
+        if not predict(image, found, PredictOptions(**asked), self._told("buildings")).polygons:
+            raise RasterError(
+                f"{image}: the model finds no buildings; name a file of them with --buildings"
+            )
         return found
 
     def _seen(self, houses: Places, squares: Places) -> tuple[Seen | None, Seen, NDArray[np.int64]]:

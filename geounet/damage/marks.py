@@ -9,6 +9,7 @@ roof: `colours` pools to the mean and mean square of two ratios of bands, hence 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,9 @@ _DARK = 0.05
 
 _FLAT = 1e-7
 
+_BYTES = 160
+"""What the marks of a pixel take while they are made."""
+
 _SIGHT = 4
 """Pixels from which a neighbour hardly enters a grade."""
 
@@ -47,8 +51,9 @@ class MarkedStep:
     """A step whose maps are joined by those of damage; sees no farther than a few pixels."""
 
     def __init__(self, step: Step, card: ModelCard) -> None:
-        """Keep the step, and the card that pixels are understood by."""
-        self._step, self.card = step, card
+        """Keep the step, and the card that pixels are understood by; marks take memory, too."""
+        self._step = step
+        self.card = replace(card, bytes_per_pixel=card.bytes_per_pixel + _BYTES)
         self.device, self.precision, self.backend = step.device, step.precision, step.backend
 
     def __call__(
@@ -103,8 +108,11 @@ def shares(pooled: Floats) -> Floats:
 
 
 def colours(light: Floats) -> Floats:
-    """Return `(2 (bands - 1), height, width)`: ratios of each band to the first, and squares."""
-    ratios = light[1:] - light[:1]
+    """Return ratios of each band to the first, and their squares, planes of `(height, width)`.
+
+    Of a single band, which has no ratio, brightness itself.
+    """
+    ratios = light[1:] - light[:1] if len(light) > 1 else light
     return np.concatenate([ratios, ratios * ratios])
 
 
