@@ -31,6 +31,7 @@ COMMANDS = {
     "embed": "What the network sees, as vectors of tiles or buildings.",
     "evaluate": "A prediction against the truth: every score, one report.",
     "cluster": "Embeddings as clusters: pictures, a page, the map layer.",
+    "damage": "Before and after a storm: where to look first.",
     "chips": "A training dataset from rasters and vector labels.",
     "explain": "Where a network looks: Grad-CAM and activation maps.",
     "train": "Train a network on labelled imagery.",

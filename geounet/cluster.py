@@ -101,6 +101,15 @@ def _check(embeddings: Path) -> None:
             f"{embeddings}: unknown kind of embeddings (got {embeddings.suffix or 'no suffix'}, "
             f"expected {' or '.join(SUFFIXES)})"
         )
+    check_installed("cluster")
+
+
+def check_installed(command: str) -> None:
+    """Refuse a command whose packages are missing.
+
+    Raises:
+        OptionError: which, and how to get them.
+    """
     needed = {
         "bokeh": "bokeh",
         "matplotlib": "matplotlib",
@@ -110,7 +119,7 @@ def _check(embeddings: Path) -> None:
     missing = [package for name, package in needed.items() if find_spec(name) is None]
     if missing:
         raise OptionError(
-            f"cluster needs {', '.join(missing)}, which is not installed; "
+            f"{command} needs {', '.join(missing)}, which is not installed; "
             "run: pip install 'geounet[embeddings]'"
         )
 
