@@ -133,10 +133,11 @@ def _end(error: BaseException, *, verbose: bool) -> int:
     """Say in one line how a command ended; return the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return int(error.exit_code)
+    left = str(error) or "nothing was left behind"
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return _say("interrupted; nothing was left behind", INTERRUPTED)
+        return _say(f"interrupted; {left}", INTERRUPTED)
     if isinstance(error, Terminated):
-        return _say("terminated; nothing was left behind", TERMINATED)
+        return _say(f"terminated; {left}", TERMINATED)
     if isinstance(error, click.ClickException):
         return _say(error.format_message(), error.exit_code)
     if verbose:

@@ -43,6 +43,11 @@ class ChipSampler:
         self._seed = seed
         self._shares = _shares(self._sheets)
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps after which as many chips were drawn as there are sheets."""
+        return -(-len(self._sheets) // self._recipe.batch_size)
+
     def batch(self, step: int) -> Batch:
         """Return a batch, the same for the same step."""
         rng = np.random.default_rng([self._seed, step])
