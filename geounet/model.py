@@ -222,10 +222,10 @@ def load_model(name: str | Path) -> Segmenter:
     card, tensors = _read(path, weights=True)
     try:
         # the weights are here: the file must not send us to the network for others
-        network = build(card.network, {**card.network_options} | _no_download(card.network))
-        maps = card.network_options.get("classes", 1)
+        network = build(card.network, card.network_options, fetch=False)
     except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path}: network {card.network} cannot be built ({error})") from error
+    maps = getattr(network.options, "classes", None)
     if maps != len(card.classes):
         raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps}")
     try:
@@ -236,10 +236,6 @@ def load_model(name: str | Path) -> Segmenter:
     if card.stride % total_stride(network):
         raise ModelError(f"{path}: card says stride {card.stride}, network {total_stride(network)}")
     return Segmenter(card, network.eval(), path)
-
-
-def _no_download(network: str) -> dict[str, None]:
-    return {"encoder_weights": None} if network.startswith("smp:") else {}
 
 
 def read_golden(name: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:

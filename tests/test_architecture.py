@@ -54,7 +54,7 @@ NEVERS = {
     "openvino": {"backends.openvino"},
     "nncf": {"backends.openvino"},
     "pyarrow": {"footprints.geoparquet"},
-    "segmentation_models_pytorch": {"networks.registry"},
+    "segmentation_models_pytorch": {"networks.smp"},
     "sklearn": {"embeddings"},
     "tqdm": set(),
     "click": set(),

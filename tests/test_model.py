@@ -110,14 +110,20 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, metadata, words):
 
 def test_a_model_file_sends_nobody_to_the_network(tmp_path, monkeypatch):
     """A card may ask for weights of others; they are never fetched, the file has its own."""
-    asked = []
-    monkeypatch.setattr("geounet.networks.registry._build_smp", lambda *a: asked.append(a[1]))
-    card = ModelCard(
-        name="x", network="smp:Unet/resnet18", network_options={"encoder_weights": "imagenet"}
-    )
-    with pytest.raises(AttributeError):  # the stand-in builds nothing
-        load_model(_file(tmp_path / "x.safetensors", {CARD_KEY: card.to_json()}))
-    assert [options["encoder_weights"] for options in asked] == [None]
+    import segmentation_models_pytorch as smp  # noqa: PLC0415
+
+    asked, create = [], smp.create_model
+
+    def watched(*names, **rest):
+        asked.append(rest["encoder_weights"])
+        return create(*names, **rest)
+
+    monkeypatch.setattr(smp, "create_model", watched)
+    for word in ("encoder_weights", "pretrained"):
+        card = ModelCard(name="x", network="smp:Unet/resnet18", network_options={word: "imagenet"})
+        with pytest.raises(ModelError, match="weights do not fit"):  # the file holds another's
+            load_model(_file(tmp_path / "x.safetensors", {CARD_KEY: card.to_json()}))
+    assert asked == [None, None]
 
 
 def test_a_model_file_is_as_open_as_any_other(segmenter, tmp_path):

@@ -26,6 +26,16 @@ SMALL = {"stem": 4, "filters": (4, 8, 8)}
         {"stem": 4, "filters": (4,), "classes": 3, "bands": 1},
         {"filters": (4, 8), "up": "nearest", "activation": "elu", "normalise": False},
         {"filters": (4, 8), "convolutions": 1, "decoder_convolutions": 2},
+        {"filters": (4, 8), "separable": True, "residual": True, "sharpen": False},
+        {
+            "filters": (4, 8),
+            "up": "bilinear",
+            "up_kernel": 3,
+            "kernel": 4,
+            "softmax": True,
+            "classes": 2,
+        },
+        {"filters": (4, 8, 8), "up": "nearest", "up_kernel": 0, "decoder_convolutions": 0},
     ],
 )
 def test_logits_have_the_inputs_size(options):
@@ -66,21 +76,25 @@ def through(layers, span):
     return reduce(lambda seen, layer: layer(seen), reversed(layers), span)
 
 
-def seen(encoder, decoder, head, span, level=0):
-    """Inputs that outputs of a U-Net read: `encoder[level]` leads there, `decoder[level]` back."""
+def seen(encoder, decoder, head, span, level=0, ups=(up,) * 9):
+    """Inputs that outputs of a U-Net read: `encoder[level]` leads there, `decoder[level]` back.
+
+    `ups[level]` is between the decoder of a level and what is below it.
+    """
     if level == 0:
         span = through(head, span)
     down = [layer for block in encoder[: level + 1] for layer in block]
     if level == len(encoder) - 1:
         return through(down, span)
     span = through(decoder[level], span)
-    spans = through(down, span), seen(encoder, decoder, [], up(span), level + 1)
+    below = ups[level](span)
+    spans = through(down, span), seen(encoder, decoder, [], below, level + 1, ups)
     return min(lo for lo, _ in spans), max(hi for _, hi in spans)
 
 
-def reach(encoder, decoder, head, stride):
+def reach(encoder, decoder, head, stride, ups=(up,) * 9):
     """Largest distance an output looks, over the phases of the stride."""
-    spans = [(at, seen(encoder, decoder, head, (at, at))) for at in range(stride)]
+    spans = [(at, seen(encoder, decoder, head, (at, at), 0, ups)) for at in range(stride)]
     return max(max(at - lo, hi - at) for at, (lo, hi) in spans)
 
 
@@ -100,6 +114,16 @@ def test_the_field_is_what_the_layers_add_up_to(stem, levels, down, back, kind):
     stride = 2 ** (levels - 1 + bool(stem))
     # a single level at full resolution, and none else, is exact whatever the grid
     assert sight(network, 3) == Sight(reach(encoder, decoder, head, stride), stride)
+
+
+def test_the_field_of_even_kernels_is_their_reach_too():
+    """The same for 4 × 4 kernels, and a bottleneck at the last block's resolution."""
+    four = conv(4, padding=1)
+    encoder = [[conv(2, 2, padding=0)] * (0 < level < 4) + [four, four] for level in range(5)]
+    ups = up, up, up, lambda span: span
+    expected = reach(encoder, [[four, four]] * 4, [], 8, ups)
+    network = build("coastal", {"filters": (2,) * 5})
+    assert sight(network, 3) == Sight(expected, 8)
 
 
 def test_a_resnet_unet_of_smp_sees_what_its_layers_add_up_to():
@@ -239,7 +263,7 @@ def test_an_smp_network_is_built_by_name():
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("vnet", {}, "unknown network 'vnet'; known: unet"),
+        ("vnet", {}, "unknown network 'vnet'; known: unet, field, coastal"),
         ("unet", {"depth": 3}, "unknown network option 'depth'; known: activation"),
         ("unet", {"filters": ()}, "at least 1"),
         ("unet", {"activation": "tanh"}, "known: relu, elu, gelu"),

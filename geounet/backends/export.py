@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from geounet.backends.cache import cached
 from geounet.backends.fold import folded
 from geounet.model import CARD_KEY, GOLDEN_INPUT, GOLDEN_KEY, GOLDEN_OUTPUT
+from geounet.networks.registry import excludes, probability
 from geounet.onnxfile import with_metadata
 
 if TYPE_CHECKING:
@@ -61,14 +62,15 @@ def weights_hash(segmenter: Segmenter) -> str:
 
 
 class _Probability(nn.Module):
-    """The network and its sigmoid."""
+    """The network and what its logits stand for."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.excludes = excludes(network)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return torch.sigmoid(self.network(pixels))
+        return probability(self.network(pixels), excludes=self.excludes)
 
 
 def _graph(segmenter: Segmenter) -> bytes:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from geounet.backends.fold import folded
 from geounet.backends.scaling import Scaling
 from geounet.errors import DeviceMemoryError, GeounetError, ModelError
+from geounet.networks.registry import excludes, probability
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,6 +60,7 @@ class TorchStep:
         self.backend = "compile" if compiled else "torch"
         self.card = segmenter.card
         self._dtype = PRECISIONS[self.precision]
+        self._excludes = excludes(segmenter.network)
         network = folded(segmenter.network, len(self.card.bands))
         network = network.to(self.device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network: Callable[[Tensor], Tensor] = network
@@ -76,7 +78,7 @@ class TorchStep:
             with torch.inference_mode():
                 x = self._input(pixels, valid)
                 logits: Tensor = self._network(x)
-                p = logits.float().sigmoid_().cpu().contiguous()
+                p = probability(logits.float(), excludes=self._excludes).cpu().contiguous()
                 return {"probability": p.numpy()}
         except RuntimeError as error:  # torch's OutOfMemoryError is one, the CPU allocator's too
             told = self._told(error, len(pixels))

@@ -28,6 +28,11 @@ class Pointwise(nn.Module):
         self.options = options
         self.head = nn.Conv2d(options.bands, options.classes, 1)
 
+    @property
+    def bottleneck(self) -> nn.Module:
+        """Its only layer."""
+        return self.head
+
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits `(batch, classes, height, width)`."""
         logits: Tensor = self.head(pixels)

@@ -1,43 +1,62 @@
-"""Every network by name: our own, and the architectures of segmentation-models-pytorch."""
+"""Every network by name: the catalogue's, and those of segmentation-models-pytorch."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from geounet.errors import ModelError
+from geounet.networks.catalogue import NETWORKS
+from geounet.networks.options import UNetOptions
+from geounet.networks.plusplus import UNetPlusPlus
 from geounet.networks.pointwise import Pointwise, PointwiseOptions
-from geounet.networks.unet import UNet, UNetOptions
+from geounet.networks.separable import Separable, SeparableOptions
+from geounet.networks.unet import UNet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from torch import nn
+    from torch import Tensor, nn
 
 SMP_PREFIX = "smp:"
 SMP_STRIDE = 32
+FAMILIES: dict[str, tuple[Callable[[Any], nn.Module], type[Any]]] = {
+    "unet": (UNet, UNetOptions),
+    "nested": (UNetPlusPlus, UNetOptions),
+    "separable": (Separable, SeparableOptions),
+    "pointwise": (Pointwise, PointwiseOptions),
+}
 
 
-def build(network: str, options: Mapping[str, Any]) -> nn.Module:
+def build(network: str, options: Mapping[str, Any], *, fetch: bool = True) -> nn.Module:
     """Return a network with fresh weights.
 
     Args:
-        network: `unet`, `pointwise`, or `smp:ARCHITECTURE/ENCODER` such as `smp:Unet/resnet34`.
-        options: the fields of the network's options class; for `smp:` the keyword arguments of
-            the architecture, with `bands` and `classes` in our words.
+        network: a name of the catalogue, or `smp:ARCHITECTURE/ENCODER` such as
+            `smp:Unet/resnet34`.
+        options: what differs from the named network: fields of its family's options; for `smp:`
+            keyword arguments of the architecture, with `bands` and `classes` in our words and
+            `pretrained`, the name of the encoder's first weights, such as `imagenet`.
+        fetch: get the pretrained weights; False where a file has weights of its own.
 
     Raises:
-        ModelError: when the network or one of its options is unknown.
+        ModelError: when the network or one of its options is unknown, or pretrained weights
+            cannot be had.
     """
     if network.startswith(SMP_PREFIX):
-        return _build_smp(network.removeprefix(SMP_PREFIX), dict(options))
-    if network == "unet":
-        return UNet(UNetOptions(**_known(UNetOptions, options)))
-    if network == "pointwise":
-        return Pointwise(PointwiseOptions(**_known(PointwiseOptions, options)))
-    raise ModelError(
-        f"unknown network {network!r}; known: unet, pointwise, smp:ARCHITECTURE/ENCODER"
-    )
+        # Imported here: it brings torchvision and timm, which no other network needs.
+        from geounet.networks.smp import build_smp  # noqa: PLC0415
+
+        return build_smp(network.removeprefix(SMP_PREFIX), dict(options), fetch=fetch)
+    if network not in NETWORKS:
+        raise ModelError(
+            f"unknown network {network!r}; known: {', '.join(NETWORKS)}, smp:ARCHITECTURE/ENCODER"
+        )
+    named = NETWORKS[network]
+    module, kind = FAMILIES[named.family]
+    return module(kind(**_known(kind, {**named.options, **options})))
 
 
 def total_stride(network: nn.Module) -> int:
@@ -53,6 +72,41 @@ def parameter_count(network: nn.Module) -> int:
     return sum(value.numel() for name, value in state.items() if not name.endswith(counters))
 
 
+def bottleneck(network: nn.Module) -> nn.Module:
+    """Return the layer whose maps are the coarsest: where a network knows most and sees farthest.
+
+    Raises:
+        ModelError: none is known.
+    """
+    own = getattr(network, "bottleneck", None)
+    if own is not None:
+        assert isinstance(own, torch.nn.Module)
+        return own
+    if not hasattr(network, "encoder"):
+        raise ModelError(f"{type(network).__name__} has no bottleneck; name a layer")
+    from geounet.networks.smp import last_feature  # noqa: PLC0415
+
+    return last_feature(network)
+
+
+def layers(network: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers of a network by name, its `bottleneck` among them."""
+    named = dict(network.named_modules())
+    return {name: layer for name, layer in named.items() if name} | {
+        "bottleneck": bottleneck(network)
+    }
+
+
+def probability(logits: Tensor, *, excludes: bool) -> Tensor:
+    """Return what logits stand for: of each class alone, or of one among all."""
+    return logits.softmax(1) if excludes else logits.sigmoid()
+
+
+def excludes(network: nn.Module) -> bool:
+    """Return whether the classes of a network exclude each other."""
+    return bool(getattr(network, "softmax", False))
+
+
 def _known(options_class: type, options: Mapping[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(options_class)}
     unknown = sorted(set(options) - names)
@@ -61,18 +115,3 @@ def _known(options_class: type, options: Mapping[str, Any]) -> dict[str, Any]:
             f"unknown network option {unknown[0]!r}; known: {', '.join(sorted(names))}"
         )
     return {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
-
-
-def _build_smp(name: str, options: dict[str, Any]) -> nn.Module:
-    # Imported here: it brings torchvision and timm, which no other network needs.
-    import segmentation_models_pytorch as smp  # noqa: PLC0415
-
-    architecture, _, encoder = name.partition("/")
-    options["in_channels"] = options.pop("bands", 3)
-    options.setdefault("encoder_name", encoder or "resnet34")
-    options.setdefault("encoder_weights", None)
-    try:
-        module: nn.Module = smp.create_model(architecture, **options)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"smp:{name} cannot be built: {error}") from error
-    return module

@@ -2,130 +2,123 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from geounet.errors import ModelError
+from geounet.networks.blocks import Noise, block, convolution, initialise, raised, up
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU}
-
-
-@dataclass(frozen=True, kw_only=True)
-class UNetOptions:
-    """What a U-Net is made of."""
-
-    bands: int = 3
-    """Bands of the input."""
-    classes: int = 1
-    """Maps of the output."""
-    stem: int = 16
-    """Filters of a 3 × 3 stem at half resolution; 0 starts at full resolution."""
-    filters: tuple[int, ...] = (32, 64, 128, 256)
-    """Filters of each level, from the finest to the bottleneck."""
-    convolutions: int = 2
-    """3 × 3 convolutions of each encoder block."""
-    decoder_convolutions: int = 1
-    """3 × 3 convolutions of each decoder block; fewer make the receptive field smaller."""
-    activation: Literal["relu", "elu", "gelu"] = "relu"
-    """Non-linearity after each convolution."""
-    normalise: bool = True
-    """Batch normalisation after each convolution."""
-    up: Literal["transposed", "nearest"] = "transposed"
-    """Up-sampling: a 2 × 2 transposed convolution, or nearest neighbour and 1 × 1."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be built."""
-        counts = (
-            *(self.bands, self.classes, self.convolutions, self.decoder_convolutions),
-            *self.filters,
-        )
-        if not self.filters or min(counts) < 1 or self.stem < 0:
-            raise ModelError(f"every count of a U-Net must be at least 1, got {self}")
-        if self.activation not in ACTIVATIONS:
-            raise ModelError(f"activation is {self.activation!r}; known: {', '.join(ACTIVATIONS)}")
+if TYPE_CHECKING:
+    from geounet.networks.options import UNetOptions
 
 
 class UNet(nn.Module):
     """Encoder and decoder joined by skips; the head gives logits at full resolution.
 
     Input `(batch, bands, height, width)` float32, height and width multiples of `stride`;
-    output `(batch, classes, height, width)` logits.
+    output `(batch, classes, height, width)` logits. In training with deep supervision a tuple of
+    them, the final one first.
     """
 
     def __init__(self, options: UNetOptions) -> None:
-        """Build the layers with He-normal weights (He et al. 2015, arXiv:1502.01852)."""
+        """Build the layers and draw their weights."""
         super().__init__()
         self.options = options
-        self.stem = _convolution(options, options.bands, options.stem, 2) if options.stem else None
+        self.noise = Noise(options.noise)
+        self.stem = _stem(options)
         widths = (options.stem or options.bands, *options.filters)
         self.encoder = nn.ModuleList(
-            _block(options, a, b, options.convolutions) for a, b in pairwise(widths)
+            block(options, a, b, options.convolutions, options.drops(level))
+            for level, (a, b) in enumerate(pairwise(widths))
         )
         self.pool = nn.MaxPool2d(2)
-        deep_to_fine = options.filters[::-1]
-        pairs = list(pairwise(deep_to_fine))
-        self.ups = nn.ModuleList(_up(options, a, b) for a, b in pairs)
-        self.decoder = nn.ModuleList(
-            _block(options, 2 * b, b, options.decoder_convolutions) for _, b in pairs
-        )
-        self.sharpen = _sharpen(options) if options.stem else None
-        self.head = nn.Conv2d(options.stem or options.filters[0], options.classes, 1)
-        self.apply(_initialise)
+        self.ups, self.decoder, decoded = _decoder(options)
+        sharpens = options.stem and options.sharpen
+        self.sharpen = _sharpen(options, decoded[-1]) if sharpens else None
+        self.drop = nn.Dropout(options.head_dropout)
+        self.head = _head(options, decoded[-1])
+        coarser = decoded[:-1] if options.deep_supervision else ()
+        self.sides = nn.ModuleList(nn.Conv2d(width, options.classes, 1) for width in coarser)
+        initialise(options, self)
+
+    @property
+    def softmax(self) -> bool:
+        """The classes exclude each other."""
+        return self.options.softmax
 
     @property
     def stride(self) -> int:
         """Total stride: sizes of the input are multiples of it."""
-        return int(2 ** (len(self.options.filters) - 1 + bool(self.options.stem)))
+        return self.options.stride
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    @property
+    def bottleneck(self) -> nn.Module:
+        """The block whose maps are the coarsest."""
+        return self.encoder[-1]
+
+    def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return logits at the input's resolution."""
+        decoded = self._decoded(self._encoded(self.noise(pixels)))
+        x = self.sharpen(decoded[-1]) if self.sharpen is not None else decoded[-1]
+        logits: Tensor = self.head(self.drop(x))
+        if not (self.training and self.options.deep_supervision):
+            return logits
+        sides = (side(x) for side, x in zip(self.sides, decoded, strict=False))
+        coarse = [functional.interpolate(side, logits.shape[-2:]) for side in sides]
+        return logits, *coarse[::-1]
+
+    def _encoded(self, pixels: Tensor) -> list[Tensor]:
+        """The maps of each level, from the finest to the bottleneck."""
         x = self.stem(pixels) if self.stem is not None else pixels
-        skips: list[Tensor] = []
-        for level, block in enumerate(self.encoder):
-            x = block(self.pool(x) if level else x)
-            skips.append(x)
-        for up, block, skip in zip(self.ups, self.decoder, skips[-2::-1], strict=True):
-            x = block(torch.cat([skip, up(x)], 1))
-        x = self.sharpen(x) if self.sharpen is not None else x
-        logits: Tensor = self.head(x)
-        return logits
+        factors, found = (1, *self.options.factors), []
+        for factor, each in zip(factors, self.encoder, strict=True):
+            x = each(self.pool(x) if factor > 1 else x)
+            found.append(x)
+        return found
+
+    def _decoded(self, skips: list[Tensor]) -> list[Tensor]:
+        """The maps of each level on the way back, the finest last."""
+        found = [skips[-1]] if len(skips) == 1 else []
+        x = skips[-1]
+        for larger, each, skip in zip(self.ups, self.decoder, skips[-2::-1], strict=True):
+            x = each(torch.cat([skip, larger(x)], 1))
+            found.append(x)
+        return found
 
 
-def _convolution(options: UNetOptions, before: int, after: int, stride: int = 1) -> nn.Sequential:
-    layers: list[nn.Module] = [
-        nn.Conv2d(before, after, 3, stride, padding=1, bias=not options.normalise)
-    ]
-    if options.normalise:
-        layers.append(nn.BatchNorm2d(after))
-    layers.append(ACTIVATIONS[options.activation]())
-    return nn.Sequential(*layers)
+def _stem(options: UNetOptions) -> nn.Sequential | None:
+    if not options.stem:
+        return None
+    return convolution(options, options.bands, options.stem, stride=2, kernel=3)
 
 
-def _block(options: UNetOptions, before: int, after: int, count: int) -> nn.Sequential:
-    widths = (before, *([after] * count))
-    return nn.Sequential(*(_convolution(options, a, b) for a, b in pairwise(widths)))
+def _decoder(options: UNetOptions) -> tuple[nn.ModuleList, nn.ModuleList, list[int]]:
+    """What raises the maps to each level, what joins them with the skip, how many come out."""
+    ups, blocks, widths = nn.ModuleList(), nn.ModuleList(), [options.filters[-1]]
+    count = options.decoder_convolutions
+    for level in range(len(options.filters) - 2, -1, -1):
+        coarser, finer = widths[-1], options.filters[level]
+        doubles = options.factors[level] > 1
+        ups.append(up(options, coarser, finer) if doubles else nn.Identity())
+        joined = finer + (raised(options, coarser, finer) if doubles else coarser)
+        blocks.append(block(options, joined, finer, count, options.drops(level)))
+        widths.append(finer if count else joined)
+    return ups, blocks, widths[1:] or widths
 
 
-def _up(options: UNetOptions, before: int, after: int) -> nn.Module:
-    if options.up == "transposed":
-        return nn.ConvTranspose2d(before, after, 2, 2)
-    return nn.Sequential(nn.Conv2d(before, after, 1), nn.Upsample(scale_factor=2, mode="nearest"))
-
-
-def _sharpen(options: UNetOptions) -> nn.Sequential:
+def _sharpen(options: UNetOptions, before: int) -> nn.Sequential:
     """From half to full resolution: one up-sampling and one convolution."""
     return nn.Sequential(
-        _up(options, options.filters[0], options.stem),
-        _convolution(options, options.stem, options.stem),
+        up(options, before, options.stem),
+        convolution(options, raised(options, before, options.stem), options.stem),
     )
 
 
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+def _head(options: UNetOptions, before: int) -> nn.Module:
+    """Logits at full resolution."""
+    if options.stem and not options.sharpen:
+        return nn.ConvTranspose2d(before, options.classes, 2, 2)
+    return nn.Conv2d(options.stem or before, options.classes, 1)
