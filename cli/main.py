@@ -133,7 +133,8 @@ def _end(error: BaseException, *, verbose: bool) -> int:
     """Say in one line how a command ended; return the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return int(error.exit_code)
-    left = str(error) or "nothing was left behind"
+    said = error.__cause__ if isinstance(error, click.Abort) else error  # click's own for Ctrl-C
+    left = str(said or "") or "nothing was left behind"
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return _say(f"interrupted; {left}", INTERRUPTED)
     if isinstance(error, Terminated):

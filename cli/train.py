@@ -110,7 +110,8 @@ def _check(out: Path, state: Any, *, overwrite: bool, resume: bool) -> None:
 
     check_target(out, overwrite=overwrite, suffixes=(".safetensors",))
     for suffix in BESIDE:
-        check_target(out.with_suffix(suffix), overwrite=overwrite, suffixes=(Path(suffix).suffix,))
+        beside = out.with_suffix(suffix)
+        check_target(beside, overwrite=overwrite, suffixes=(beside.suffix,))
     if not resume:
         state.check(resume=False)
 

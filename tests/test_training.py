@@ -17,7 +17,6 @@ from geounet.training.chips import ChipSampler, sized
 from geounet.training.dataset import Sheet, load_sheets, read_manifest
 from geounet.training.finish import golden_chip, golden_tile, train, with_seams
 from geounet.training.fit import FitOptions
-from geounet.training.losses import boundary, edge_weights
 from geounet.training.recipes import Recipe, recipe
 
 TINY = Recipe(
@@ -72,31 +71,6 @@ def test_sets_are_drawn_by_weight_not_by_size():
     """A small place with the same weight is seen as often as a large one."""
     small, large = sheet(place="small", size=64), sheet(place="large", size=256)
     assert np.allclose(ChipSampler([small, large], TINY, 0)._shares, 0.5)
-
-
-def test_edges_weigh_more():
-    """Pixels within two of an outline carry the extra weight, others one."""
-    truth = torch.zeros(1, 1, 9, 12)
-    truth[..., 6:] = 1
-    assert edge_weights(truth, 3.0)[0, 0, 4].tolist() == [1] * 4 + [4] * 4 + [1] * 4
-
-
-def test_a_perfect_answer_has_hardly_a_loss():
-    """Sure and right is near zero, sure and wrong is large."""
-    truth = (torch.rand(2, 1, 16, 16) > 0.5).float()
-    valid = torch.ones_like(truth)
-    assert boundary((truth - 0.5) * 40, truth, valid, 1.0) < 0.01
-    assert boundary((0.5 - truth) * 40, truth, valid, 1.0) > 10
-
-
-def test_nodata_is_not_learnt_from():
-    """What stands beyond the valid pixels changes neither loss nor gradient."""
-    truth, logits = (torch.rand(2, 1, 16, 16) > 0.5).float(), torch.randn(2, 1, 16, 16)
-    valid = torch.ones_like(truth)
-    valid[..., 12:] = 0
-    other = torch.where(valid > 0, logits, -logits)
-    assert boundary(logits, truth, valid, 0.0) == boundary(other, truth, valid, 0.0)
-    assert boundary(logits, truth, valid, 1.0) != boundary(logits, truth, valid**0, 1.0)
 
 
 def test_nodata_lends_no_colour():

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from geounet.model import Segmenter
     from geounet.training.dataset import Sheet
+    from geounet.training.loader import Sampler
     from geounet.training.recipe import Recipe
 
 
@@ -86,7 +87,7 @@ def fit(
     if options.threads:
         torch.set_num_threads(options.threads)
     options = replace(options, precision=training_precision(options.precision, options.device))
-    sampler = ChipSampler(train, recipe, options.seed)
+    sampler = make_sampler(train, recipe, options.seed)
     lengths = Lengths.of(recipe, sampler.steps_per_epoch, options.validate_every)
     trainer = open_trainer(options.device, options.precision, options.processes)
     torch.manual_seed(options.seed)
@@ -99,6 +100,11 @@ def fit(
                 run.step(batches.take())
                 progress(learner.steps, lengths.total, run.note)
         return run.end()
+
+
+def make_sampler(train: Sequence[Sheet], recipe: Recipe, seed: int) -> Sampler:
+    """Return where the batches of a recipe come from."""
+    return ChipSampler(train, recipe, seed)
 
 
 def _check(recipe: Recipe, train: Sequence[Sheet], validation: Sequence[Sheet]) -> None:

@@ -30,7 +30,7 @@ MEAN, STD = (0.45, 0.45, 0.42), (0.22, 0.21, 0.21)
 
 def standard(recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and deviation that a recipe takes out of each band."""
-    bands = recipe.network_options.get("bands", 3)
+    bands = recipe.bands
     if recipe.scaling != "standard":
         return (0.0,) * bands, (1.0,) * bands
     known = bands == len(MEAN)
@@ -170,7 +170,9 @@ class Learner:
                 f"the images have {batch.images.shape[1]} bands, the recipe's network "
                 f"{self.recipe.network} takes {self._mean.shape[1]}"
             )
-        return Batch(*(self.trainer.to_device(maps[first::every]) for maps in batch))
+        if len(batch.images) >= every:  # else each takes all of it
+            batch = Batch(*(maps[first::every] for maps in batch))
+        return Batch(*map(self.trainer.to_device, batch))
 
     def _update_average(self) -> None:
         if self.average is None:

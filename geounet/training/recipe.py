@@ -118,6 +118,11 @@ class Recipe:
         self._check_together()
 
     @property
+    def bands(self) -> int:
+        """Bands its network takes."""
+        return int(self.network_options.get("bands", 3))
+
+    @property
     def needs_validation(self) -> bool:
         """Whether the training itself looks at the validation loss."""
         return self.keep == "best" or self.patience > 0 or self.schedule == "plateau"

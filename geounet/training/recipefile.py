@@ -38,7 +38,7 @@ def read_recipe(path: Path) -> Recipe:
             f"{path}: is a list or a value (expected a table of a recipe's entries)"
         )
     try:
-        return changed(recipe(values.pop("recipe", "buildings")), values)
+        return changed(recipe(str(values.pop("recipe", "buildings"))), values)
     except TrainingError as error:
         raise TrainingError(f"{path}: {error}") from error
 
