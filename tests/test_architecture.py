@@ -53,6 +53,8 @@ NEVERS = {
     "onnxruntime": {"backends.onnx"},
     "openvino": {"backends.openvino"},
     "nncf": {"backends.openvino"},
+    "lightning": {"training.trainer"},
+    "matplotlib": {"training.pictures", "embeddings"},
     "pyarrow": {"footprints.geoparquet"},
     "segmentation_models_pytorch": {"networks.smp"},
     "sklearn": {"embeddings"},

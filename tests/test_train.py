@@ -296,7 +296,7 @@ def test_half_precision_learns_what_full_does(tmp_path):
     found = {}
     for precision in ("fp32", "bf16"):
         out = tmp_path / f"{precision}.safetensors"
-        options = replace(CPU, precision=precision, validate_every=None)
+        options = replace(CPU, precision=precision, validate_every=50)
         fit(SHEETS, replace(TINY, steps=50), out, options)
         found[precision] = float(rows(StateFolder(out).record)[0]["loss"])
     assert found["bf16"] == pytest.approx(found["fp32"], rel=0.05)

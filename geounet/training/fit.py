@@ -49,7 +49,8 @@ class FitOptions:
     threads: int | None = None
     """Threads of torch on a CPU, None for all cores."""
     validate_every: int | None = None
-    """Steps between two looks at the validation sheets; None: an epoch, or 1,000 steps."""
+    """Steps between two looks at the validation sheets; None: an epoch, or a tenth of
+    the steps, 1,000 at most."""
     resume: bool = False
     """Go on from the state beside the output; the result is that of one uninterrupted run."""
     state_every_s: float = 60.0

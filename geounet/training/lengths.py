@@ -10,8 +10,8 @@ from geounet.errors import TrainingError
 if TYPE_CHECKING:
     from geounet.training.recipe import Recipe
 
-VALIDATE_EVERY = 1000
-"""Steps between two looks, where the recipe counts steps."""
+LOOKS, FARTHEST = 10, 1000
+"""Looks there are at least, and steps between two at most, where the recipe counts steps."""
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,5 @@ class Lengths:
         if recipe.epochs is not None and epoch is None:
             raise TrainingError("the recipe counts epochs, but its chips have none; set steps")
         total = recipe.steps or (recipe.epochs or 0) * (epoch or 0)
-        usual = epoch if recipe.epochs and epoch else VALIDATE_EVERY
+        usual = epoch if recipe.epochs and epoch else min(FARTHEST, max(total // LOOKS, 1))
         return cls(total, epoch or total, validate_every or usual)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 if TYPE_CHECKING:
     from geounet.training.chips import Batch
 
-WORKERS = min(4, os.cpu_count() or 1)
+WORKERS = min(8, os.cpu_count() or 1)
 
 
 class Sampler(Protocol):
@@ -36,13 +36,13 @@ class Loader:
             sampler: asked by several threads.
             first: step of the first batch.
             last: step after that of the last batch.
-            workers: threads; twice as many batches are drawn ahead.
+            workers: threads; as many batches are drawn ahead, and two.
         """
         self._sampler, self._last = sampler, last
         self._next = first
         self._threads = ThreadPoolExecutor(workers, "batches")
         self._waiting: deque[Future[Batch]] = deque()
-        for _ in range(2 * workers):
+        for _ in range(workers + 2):
             self._ask()
 
     def take(self) -> Batch:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from geounet.training.score import Scored
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#777777")
+_GREY = "#a0a0a0"
 _WIDE, _HIGH, _DPI = 8.0, 6.4, 110
 
 
@@ -48,9 +49,11 @@ def write_curve(path: Path, record: Path, name: str) -> None:
     _line(above, rows, "loss", "training loss", _COLOURS[0])
     _line(above, rows, "validation_loss", "validation loss", _COLOURS[1])
     rate = above.twinx()
-    _line(rate, rows, "rate", "rate", "#bbbbbb")
+    _line(rate, rows, "rate", "rate", _GREY)
     above.set(title=name, ylabel="loss")
-    rate.set(ylabel="learning rate", ylim=(0, None))
+    rate.set_ylim(0)
+    rate.set_ylabel("learning rate", color=_GREY)
+    rate.tick_params(colors=_GREY)
     above.set_zorder(rate.get_zorder() + 1)
     above.patch.set_visible(False)
     for at, place in enumerate(dict.fromkeys(row["place"] for row in rows if row["place"])):

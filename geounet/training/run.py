@@ -144,9 +144,9 @@ class Run:
 
     def _add(self, **values: str) -> None:
         if self._record is not None:
-            steps, epoch = self.learner.steps, self.lengths.epoch
-            seconds = round(time.monotonic() - self._started)
-            self._record.add(step=steps, epoch=f"{steps / epoch:.2f}", seconds=seconds, **values)
+            steps, seconds = self.learner.steps, round(time.monotonic() - self._started)
+            epoch = f"{steps / self.lengths.epoch:.2f}" if self._recipe.epochs else ""
+            self._record.add(step=steps, epoch=epoch, seconds=seconds, **values)
 
     def _save(self) -> None:
         self._saved = time.monotonic()
