@@ -226,6 +226,17 @@ def test_an_output_appears_whole_with_all_beside_it(tmp_path):
     assert load_model(tmp_path / "squares.last.safetensors").card.training["step"] == 40
 
 
+def test_a_run_killed_after_its_last_step_is_finished(tmp_path):
+    """What was trained and not yet written is calibrated and written, nothing is trained again."""
+    out = tmp_path / "m.safetensors"
+    fitted = fit(SHEETS, TINY, out, CPU)
+    steps = []
+    train(SHEETS, TINY, out, replace(CPU, resume=True), lambda *words: steps.append(words))
+    assert steps == []
+    assert weights(load_model(out)) == weights(fitted)
+    assert not StateFolder(out).begun
+
+
 def test_training_stops_when_it_no_longer_helps(tmp_path):
     """After `patience` looks without a smaller validation loss, and so again when resumed."""
     recipe = replace(TINY, steps=40, patience=2, learning_rate=1e-12, average=0.0)
@@ -312,6 +323,30 @@ def test_a_model_answers_as_the_training_saw_it(tmp_path):
     shown = SHEETS[2]
     p = TorchStep(model, device="cpu", precision="fp32")(shown.image[None], shown.valid[None])
     assert np.allclose(p["probability"][0, 0], probability(model, shown), atol=1e-5)
+
+
+def test_a_network_that_chooses_a_class_is_trained_too(tmp_path):
+    """Softmax over background and building: the model says so, and answers as it was seen."""
+    options = {"classes": 2, "stem": 4, "down": (8,), "up": (8, 4)}
+    recipe = replace(
+        TINY, network="separable", network_options=options, loss="cross-entropy", threshold=0.5,
+        gsd_range=(0.3, 0.3), blank=0.0, steps=30,
+    )  # fmt: skip
+    out = tmp_path / "m.safetensors"
+    train(SHEETS, recipe, out, CPU)
+    model = load_model(out)
+    assert model.card.classes == ("background", "building")
+    looks = [float(row["validation_loss"] or 9) for row in rows(tmp_path / "m.csv")]
+    assert min(looks) < 0.6
+    unet = replace(TINY, network_options={"classes": 2}, loss="cross-entropy")
+    with pytest.raises(TrainingError, match="add softmax = true"):
+        fit(SHEETS, unet, tmp_path / "n.safetensors", CPU)
+
+
+def test_outputs_of_every_depth_are_learnt_from(tmp_path):
+    """A nested network that gives several maps in training is trained, and saved like any other."""
+    recipe = replace(TINY, network="unetplusplus", network_options={"filters": (4, 8, 8)}, steps=2)
+    assert fit(SHEETS, recipe, tmp_path / "m.safetensors", CPU).card.network == "unetplusplus"
 
 
 NOISE = """

@@ -51,6 +51,8 @@ class CardMaker:
             bands=COLOURS
             if bands == len(COLOURS)
             else tuple(f"band {n + 1}" for n in range(bands)),
+            classes=recipe.classes,
+            layers=tuple({"building": "buildings"}.get(name, name) for name in recipe.classes),
             mean=mean,
             std=std,
             gsd=self._gsd,

@@ -123,6 +123,13 @@ class Recipe:
         return int(self.network_options.get("bands", 3))
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the maps its network gives; of several the first is the background."""
+        count = int(self.network_options.get("classes", 1))
+        more = tuple(f"class {number}" for number in range(2, count))
+        return ("building",) if count == 1 else ("background", "building", *more)
+
+    @property
     def needs_validation(self) -> bool:
         """Whether the training itself looks at the validation loss."""
         return self.keep == "best" or self.patience > 0 or self.schedule == "plateau"

@@ -67,7 +67,7 @@ RECIPES: dict[str, Recipe] = {
         metrics=(*_PLAIN.metrics, "image_recall"),
     ),
     "separable": replace(
-        _PLAIN, network="separable", network_options={"classes": 1}, size=160, batch_size=32
+        _PLAIN, network="separable", network_options={"classes": 2}, size=160, batch_size=32
     ),
     "light": replace(
         _PLAIN,

@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from geounet.backends.scaling import Scaling
 from geounet.evaluation.pixels import PixelScore, confusion, iou
+from geounet.networks.registry import excludes
+from geounet.networks.registry import probability as probability_of
 from geounet.training.chips import sized
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class View(NamedTuple):
     """`(1, 1, height, width)`, 1 = building."""
     valid: Tensor
     """`(1, 1, height, width)`, 1 = data."""
+    foreground: Tensor
+    """`(1, 1, height, width)`, probability of any class but the background."""
 
 
 def look(segmenter: Segmenter, sheets: Sequence[Sheet], loss: Loss, size: int | None) -> Look:
@@ -60,7 +64,7 @@ def look(segmenter: Segmenter, sheets: Sequence[Sheet], loss: Loss, size: int | 
     losses, pairs = [], {sheet.place: [] for sheet in sheets}  # type: ignore[var-annotated]
     for sheet in sheets:
         view = _view(segmenter, sheet, size)
-        losses.append(float(loss(*view)))
+        losses.append(float(loss(view.logits, view.truth, view.valid)))
         pairs[sheet.place].append((_spread(view, sheet) >= segmenter.card.threshold, sheet.mask))
     return Look(float(np.mean(losses)), {place: iou(each) for place, each in pairs.items()})
 
@@ -95,7 +99,9 @@ def _view(segmenter: Segmenter, sheet: Sheet, size: int | None) -> View:
     with torch.inference_mode():
         logits = segmenter.network(x.to(memory_format=torch.channels_last))
     logits = logits[..., : shape[0], : shape[1]].float()
-    return View(logits, truth[None].to(device), valid[None].to(device))
+    p = probability_of(logits, excludes=excludes(segmenter.network))
+    foreground = p if p.shape[1] == 1 else 1 - p[:, :1]
+    return View(logits, truth[None].to(device), valid[None].to(device), foreground)
 
 
 def _at_gsd(sheet: Sheet, gsd: float) -> tuple[int, int]:
@@ -106,7 +112,7 @@ def _at_gsd(sheet: Sheet, gsd: float) -> tuple[int, int]:
 def _spread(view: View, sheet: Sheet) -> Floats:
     """The probability on the sheet's own grid."""
     shape = sheet.mask.shape
-    p = functional.interpolate(view.logits.sigmoid(), shape, mode="bilinear")
+    p = functional.interpolate(view.foreground, shape, mode="bilinear")
     return np.asarray(p[0, 0].cpu().numpy() * sheet.valid)
 
 
