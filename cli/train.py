@@ -65,7 +65,7 @@ def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: A
         "data": manifest.data,
         "command": _again(out, manifest.name, rest),
     }
-    sheets = list(load_sheets(dataset, manifest, dict(rest["weights"])))
+    sheets = load_sheets(dataset, manifest, dict(rest["weights"]), recipe.gsd)
     with Bar("training", "step", quiet=quiet) as bar:
         segmenter = train(sheets, recipe, out, replace(options, provenance=provenance), bar)
     click.echo(out)

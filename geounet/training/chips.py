@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,13 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from geounet.training.sheet import Crop, Sheet
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from geounet.training.dataset import Sheet
     from geounet.training.recipes import Recipe
+    from geounet.training.sheet import Labelled
 
 Rng = np.random.Generator
 _HALF = 0.5
@@ -36,7 +39,7 @@ class Batch(NamedTuple):
 class ChipSampler:
     """Batches of chips, each a function of the seed and the step's number."""
 
-    def __init__(self, sheets: Sequence[Sheet], recipe: Recipe, seed: int) -> None:
+    def __init__(self, sheets: Sequence[Labelled], recipe: Recipe, seed: int) -> None:
         """Weigh the sheets: sets by their weight, sheets of a set by their pixels."""
         self._sheets = [_shrunk(sheet, recipe.gsd_range[0]) for sheet in sheets]
         self._recipe = recipe
@@ -50,7 +53,7 @@ class ChipSampler:
         chips = [self._chip(self._sheets[pick], rng) for pick in picks]
         return Batch(*(torch.stack(maps) for maps in zip(*chips, strict=True)))
 
-    def _chip(self, sheet: Sheet, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
+    def _chip(self, sheet: Labelled, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
         low, high = np.log(self._recipe.gsd_range)
         edge = round(self._recipe.chip * float(np.exp(rng.uniform(low, high))) / sheet.gsd)
         size = (self._recipe.chip, self._recipe.chip)
@@ -61,10 +64,10 @@ class ChipSampler:
         return _lit(pixels, rng), truth, valid
 
 
-def _shrunk(sheet: Sheet, finest: float) -> Sheet:
+def _shrunk(sheet: Labelled, finest: float) -> Labelled:
     """The sheet at a ground sample distance no finer than what is ever drawn from it."""
     factor = finest / sheet.gsd
-    if factor <= 1.2:  # noqa: PLR2004  (a smaller step is not worth the blur)
+    if factor <= 1.2 or not isinstance(sheet, Sheet):  # noqa: PLR2004  (a smaller step is not worth the blur)
         return sheet
     size = (round(sheet.mask.shape[0] / factor), round(sheet.mask.shape[1] / factor))
     image, mask, valid = sized(sheet.image, sheet.mask, sheet.valid, size)
@@ -77,28 +80,27 @@ def _shrunk(sheet: Sheet, finest: float) -> Sheet:
     )
 
 
-def _shares(sheets: Sequence[Sheet]) -> NDArray[np.float64]:
-    totals: dict[str, float] = {}
-    for sheet in sheets:
-        totals[sheet.place] = totals.get(sheet.place, 0) + sheet.pixels
-    shares = np.array([sheet.weight * sheet.pixels / totals[sheet.place] for sheet in sheets])
+def _shares(sheets: Sequence[Labelled]) -> NDArray[np.float64]:
+    pixels, totals = [int(np.prod(sheet.shape)) for sheet in sheets], Counter[str]()
+    for sheet, count in zip(sheets, pixels, strict=True):
+        totals[sheet.place] += count
+    shares = np.array(
+        [s.weight * count / totals[s.place] for s, count in zip(sheets, pixels, strict=True)]
+    )
     return np.asarray(shares / shares.sum())
 
 
-def _crop(
-    sheet: Sheet, edge: int, rng: Rng
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
-    """A square of the sheet, mirrored where the sheet is smaller: image, mask, valid."""
-    height, width = sheet.mask.shape
+def _crop(sheet: Labelled, edge: int, rng: Rng) -> Crop:
+    """A square of the sheet, mirrored where the sheet is smaller."""
+    height, width = sheet.shape
     row = int(rng.integers(max(height - edge, 0) + 1))
     col = int(rng.integers(max(width - edge, 0) + 1))
-    square = np.s_[..., row : row + edge, col : col + edge]
-    image, mask, valid = sheet.image[square], sheet.mask[square], sheet.valid[square]
-    pads = ((0, edge - mask.shape[0]), (0, edge - mask.shape[1]))
-    if pads != ((0, 0), (0, 0)):
-        image = np.pad(image, ((0, 0), *pads), mode="symmetric")
-        mask, valid = (np.pad(maps, pads, mode="symmetric") for maps in (mask, valid))
-    return image, mask, valid
+    found = sheet.crop(slice(row, row + edge), slice(col, col + edge))
+    pads = tuple((0, edge - extent) for extent in found.mask.shape)
+    if pads == ((0, 0), (0, 0)):
+        return found
+    image = np.pad(found.image, ((0, 0), *pads), mode="symmetric")
+    return Crop(image, *(np.pad(maps, pads, mode="symmetric") for maps in found[1:]))
 
 
 def sized(

@@ -17,6 +17,7 @@ from geounet.seams import measure_seams
 from geounet.training.chips import sized
 from geounet.training.fit import FitOptions, fit
 from geounet.training.score import probability
+from geounet.training.sheet import SPLITS, held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.training.dataset import Sheet
     from geounet.training.recipes import Recipe
+    from geounet.training.sheet import Labelled, Sheet
 
 THRESHOLDS = tuple(round(0.3 + 0.02 * step, 2) for step in range(21))
 GOLDEN_CHIP = 256
@@ -34,7 +35,7 @@ SEAM_EDGE, SEAM_IMAGES = 512, 4
 
 
 def train(
-    sheets: Sequence[Sheet],
+    sheets: Sequence[Labelled],
     recipe: Recipe,
     out: Path,
     options: FitOptions,
@@ -61,19 +62,19 @@ def train(
     return segmenter
 
 
-def finish(segmenter: Segmenter, sheets: Sequence[Sheet]) -> Segmenter:
+def finish(segmenter: Segmenter, sheets: Sequence[Labelled]) -> Segmenter:
     """Return the segmenter with a threshold chosen on validation and figures from test sheets."""
-    threshold = best_threshold(segmenter, [s for s in sheets if s.split == "validation"])
+    threshold = best_threshold(segmenter, held(sheets, "validation"))
     segmenter = segmenter.with_card(threshold=threshold)
     return segmenter.with_card(metrics=test_figures(segmenter, sheets))
 
 
-def with_seams(segmenter: Segmenter, sheets: Sequence[Sheet]) -> Segmenter:
+def with_seams(segmenter: Segmenter, sheets: Sequence[Labelled]) -> Segmenter:
     """Return the segmenter with what a halo is worth, where none that is to be had is exact."""
     if is_affordable(segmenter.card.receptive_field):
         return segmenter
     places = {sheet.place: sheet for sheet in sheets}
-    corners = [sheet.image[:, :SEAM_EDGE, :SEAM_EDGE] for sheet in places.values()]
+    corners = [sheet.crop(slice(SEAM_EDGE), slice(SEAM_EDGE)).image for sheet in places.values()]
     step = TorchStep(segmenter, device="cpu", precision="fp32")
     return segmenter.with_card(seams=measure_seams(step, corners[:SEAM_IMAGES]))
 
@@ -87,15 +88,15 @@ def best_threshold(segmenter: Segmenter, sheets: Sequence[Sheet]) -> float:
     return THRESHOLDS[int(np.argmax(means))]
 
 
-def test_figures(segmenter: Segmenter, sheets: Sequence[Sheet]) -> dict[str, dict[str, float]]:
+def test_figures(segmenter: Segmenter, sheets: Sequence[Labelled]) -> dict[str, dict[str, float]]:
     """Return the pixel IoU of each place on sheets of the split `test`."""
-    scored = [(s, probability(segmenter, s)) for s in sheets if s.split == "test"]
+    scored = [(s, probability(segmenter, s)) for s in held(sheets, "test")]
     found = _by_place(scored, segmenter.card.threshold)
     return {place: {"pixel_iou": round(value, 4)} for place, value in found.items()}
 
 
 def golden_tile(
-    segmenter: Segmenter, sheets: Sequence[Sheet]
+    segmenter: Segmenter, sheets: Sequence[Labelled]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return a mosaic of four chips, of different places if it can be, and its expected output.
 
@@ -103,7 +104,7 @@ def golden_tile(
         Raw pixels `(bands, 512, 512)` at the model's ground sample distance, and their quantised
         output `(classes, 512, 512)`.
     """
-    known = [s for s in sheets if s.split == "validation"] or list(sheets)
+    known = held(sheets, "validation") or held(sheets, *SPLITS)
     firsts = list({sheet.place: sheet for sheet in reversed(known)}.values())
     chips = [golden_chip(firsts[at % len(firsts)], segmenter.card.gsd) for at in range(4)]
     pixels = np.concatenate([np.concatenate(chips[at : at + 2], axis=2) for at in (0, 2)], axis=1)

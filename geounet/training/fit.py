@@ -22,14 +22,15 @@ from geounet.networks.registry import build, total_stride
 from geounet.training.chips import ChipSampler
 from geounet.training.losses import overlap_loss
 from geounet.training.score import score_sheets
+from geounet.training.sheet import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from geounet.training.chips import Batch
-    from geounet.training.dataset import Sheet
     from geounet.training.recipes import Recipe
+    from geounet.training.sheet import Labelled
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class FitOptions:
 
 
 def fit(
-    sheets: Sequence[Sheet],
+    sheets: Sequence[Labelled],
     recipe: Recipe,
     out: Path,
     options: FitOptions,
@@ -84,7 +85,7 @@ def fit(
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     run = _Run(recipe, options, ChipSampler(train, recipe, options.seed))
-    validation = [sheet for sheet in sheets if sheet.split == "validation"]
+    validation = held(sheets, "validation")
     with ThreadPoolExecutor(1) as loader, out.with_suffix(".csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["step", "seconds", "loss", "place", "iou"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.model import Segmenter
-    from geounet.training.dataset import Sheet
+    from geounet.training.sheet import Sheet
 
 
 def score_sheets(segmenter: Segmenter, sheets: Sequence[Sheet]) -> dict[str, float]:
