@@ -56,6 +56,7 @@ def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: A
     from geounet.outputs import check_target
     from geounet.training.dataset import load_sheets, read_manifest
     from geounet.training.finish import train
+    from geounet.training.shown import Shown
 
     check_target(out, overwrite=overwrite, suffixes=(".safetensors",))
     manifest = read_manifest(rest["manifest"] or dataset / "dataset.toml")
@@ -65,7 +66,7 @@ def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: A
         "data": manifest.data,
         "command": _again(out, manifest.name, rest),
     }
-    sheets = load_sheets(dataset, manifest, dict(rest["weights"]), recipe.gsd)
+    sheets = load_sheets(dataset, manifest, dict(rest["weights"]), Shown.of(recipe))
     with Bar("training", "step", quiet=quiet) as bar:
         segmenter = train(sheets, recipe, out, replace(options, provenance=provenance), bar)
     click.echo(out)

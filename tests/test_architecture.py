@@ -27,6 +27,7 @@ FLOORS = (
         "preview",
         "scenes",
         "fit",
+        "spans",
         "plan",
         "imagery",
         "rle",

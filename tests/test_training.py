@@ -19,6 +19,7 @@ from geounet.training.finish import golden_chip, golden_tile, train, with_seams
 from geounet.training.fit import FitOptions
 from geounet.training.losses import edge_weights, overlap_loss
 from geounet.training.recipes import Recipe, recipe
+from geounet.training.shown import Shown
 
 TINY = Recipe(
     network_options={"stem": 4, "filters": (4, 8)},
@@ -261,7 +262,7 @@ def _cells(folder, make_raster, names="b\n"):
 @pytest.mark.parametrize("names", ["b\n", "b.png\n"])
 def test_a_set_may_name_its_images_in_a_file(tmp_path, make_raster, names):
     """Stems or file names, a line each; the other set takes those that are not named."""
-    test, train_ = load_sheets(tmp_path, _cells(tmp_path, make_raster, names), gsd=0.4)
+    test, train_ = load_sheets(tmp_path, _cells(tmp_path, make_raster, names), shown=Shown(gsd=0.4))
     assert (test.name, test.split, train_.name, train_.split) == ("b", "test", "a", "train")
     assert test.gsd == 0.4
 

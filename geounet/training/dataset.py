@@ -2,27 +2,87 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from geounet.errors import TrainingError
+from geounet.inputs import SUFFIXES, find_rasters
+from geounet.training.drawn import list_drawn, list_runs
+from geounet.training.folder import list_folder
+from geounet.training.ground import list_ground
+from geounet.training.listed import Listed
 from geounet.training.listing import Listing
 from geounet.training.manifest import Manifest, list_set, read_manifest, towns
 from geounet.training.sheet import SPLITS, Labelled, Sheet
+from geounet.training.shown import Shown
+from geounet.training.split import deal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["SPLITS", "Labelled", "Manifest", "Sheet", "load_sheets", "read_manifest"]
+__all__ = ["SPLITS", "Dataset", "Labelled", "Manifest", "Sheet", "load_sheets", "open_dataset",
+           "read_manifest"]  # fmt: skip
 
-OWN_GSD = 0.3
-"""Metres a pixel of a model whose recipe says nothing else."""
+MANIFEST = "dataset.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Labelled images to learn from, with what the model's card says of them."""
+
+    name: str
+    """Of the manifest, or of what the user named."""
+    sheets: list[Labelled]
+    """Of all splits; those of validation and test are in memory."""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """Origin, licence and attribution of each place, as a manifest says."""
+
+
+def open_dataset(
+    path: Path,
+    shown: Shown | None = None,
+    *,
+    labels: Path | None = None,
+    manifest: Path | None = None,
+    weights: Mapping[str, float] | None = None,
+) -> Dataset:
+    """Return the sheets of whatever was labelled.
+
+    Args:
+        path: a folder with a manifest, of images and masks, or, with labels, of rasters; a COCO or
+            VIA file; a Kaggle file of run lengths; with labels, a raster of any size.
+        shown: what the recipe says of the images.
+        labels: vector file with the outlines on rasters that have a CRS.
+        manifest: sets and splits, TOML; None looks for `dataset.toml` in the folder.
+        weights: shares of a manifest's places, see `load_sheets`.
+
+    Raises:
+        GeounetError: it is none of these; or with all that is wrong, one a line.
+    """
+    shown = shown or Shown()
+    if manifest is None and (path / MANIFEST).is_file() and labels is None:
+        manifest = path / MANIFEST
+    if manifest is not None:
+        found = read_manifest(manifest)
+        sheets = load_sheets(path, found, weights, shown)
+        return Dataset(name=found.name, sheets=sheets, data=found.data)
+    if weights:
+        raise TrainingError(f"{path}: has no sets to weigh; --weight needs a manifest")
+    listing = Listing(path, shown)
+    _list(listing, path, labels)
+    if listing.faults:
+        listing.sheets(listing.listed)  # which tells them all
+    images = [one for one in listing.listed if isinstance(one, Listed)]
+    dealt = deal(images, shown)
+    return Dataset(name=path.name, sheets=listing.sheets(dealt))
 
 
 def load_sheets(
     folder: Path,
     manifest: Manifest,
     weights: Mapping[str, float] | None = None,
-    gsd: float = OWN_GSD,
+    shown: Shown | None = None,
 ) -> list[Labelled]:
     """Return every sheet of every set.
 
@@ -31,20 +91,44 @@ def load_sheets(
         manifest: the sets.
         weights: shares of places, in place of the manifest's. A place of share 0 is not trained
             on; its validation and test sets stay.
-        gsd: of the model: pixels of a set that states none, as microscopes do, are the model's.
+        shown: what the recipe says of the images. Pixels of a set that states no gsd, as
+            microscopes do, are the model's.
 
     Raises:
         TrainingError: with all that is wrong, one a line: images that cannot be read, or have no
             mask of their size.
     """
-    listing = Listing(folder, gsd=gsd)
+    shown = shown or Shown()
+    listing = Listing(folder, shown)
     for table in manifest.tables:
         share = (weights or {}).get(table["name"], table.get("weight", 1.0))
         if table["split"] == "train" and share <= 0:
             continue
-        weighed = {"gsd": gsd, **table, "weight": float(share)}
+        weighed = {"gsd": shown.gsd, **table, "weight": float(share)}
         if "towns" in table:
             listing.listed += towns(weighed)
         else:
             list_set(listing, folder, weighed)
     return listing.sheets(listing.listed)
+
+
+def _list(listing: Listing, path: Path, labels: Path | None) -> None:
+    """Note the images of what is no manifest."""
+    suffix = path.suffix.lower()
+    if labels is not None:
+        list_ground(listing, find_rasters([str(path)]), labels)
+    elif path.is_dir():
+        list_folder(listing, path)
+    elif not path.exists():
+        raise TrainingError(f"{path}: is not there; check the path")
+    elif suffix == ".json":
+        list_drawn(listing, path)
+    elif suffix == ".csv":
+        list_runs(listing, path)
+    elif suffix in SUFFIXES:
+        raise TrainingError(f"{path}: is a raster alone; name its outlines with --labels FILE")
+    else:
+        raise TrainingError(
+            f"{path}: is no dataset (expected a folder, .json of COCO or VIA, .csv of run "
+            "lengths, or a raster with --labels); see docs/own-labels.md"
+        )

@@ -23,19 +23,19 @@ from geounet.training.chips import ChipSampler
 from geounet.training.losses import overlap_loss
 from geounet.training.score import score_sheets
 from geounet.training.sheet import held
+from geounet.training.shown import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from geounet.training.chips import Batch
+    from geounet.training.batch import Batch
     from geounet.training.recipes import Recipe
     from geounet.training.sheet import Labelled
 
 log = logging.getLogger(__name__)
 
 LOG_EVERY = 50
-MEAN, STD = (0.45, 0.45, 0.42), (0.22, 0.21, 0.21)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +135,9 @@ class _Run:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.1
         )
-        self.mean = torch.tensor(MEAN, device=self.device).view(1, -1, 1, 1)
-        self.std = torch.tensor(STD, device=self.device).view(1, -1, 1, 1)
+        self.input = Shown.of(recipe).card
+        self.mean = torch.tensor(self.input["mean"], device=self.device).view(1, -1, 1, 1)
+        self.std = torch.tensor(self.input["std"], device=self.device).view(1, -1, 1, 1)
         self.started = time.monotonic()
         self.losses: list[Tensor] = []
         self.steps = 0
@@ -187,13 +188,12 @@ class _Run:
             name=self.options.name,
             network=self.recipe.network,
             network_options=self.recipe.network_options,
-            mean=MEAN,
-            std=STD,
+            **self.input,
             gsd=self.recipe.gsd,
             min_area_m2=self.recipe.min_area_m2,
             stride=total_stride(network),
-            receptive_field=receptive_field(network, len(MEAN)),
-            bytes_per_pixel=bytes_per_pixel(network, len(MEAN)),
+            receptive_field=receptive_field(network, len(self.input["mean"])),
+            bytes_per_pixel=bytes_per_pixel(network, len(self.input["mean"])),
             training={
                 **(self.options.provenance or {}),
                 "recipe": recipe,

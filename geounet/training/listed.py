@@ -107,6 +107,8 @@ class Listed:
     """Bands that are read, 1-based."""
     weight: float = 1.0
     """Share of the chips that come from the whole set."""
+    scene: str = ""
+    """Images of the same scene share its statistic."""
     span: tuple[float, float] = (0.0, 255.0)
     """Raw values that are scaled to 0 and 1."""
     edge: int = 0

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from rasterio.windows import Window
 
 from geounet.errors import GeounetError, TrainingError
+from geounet.spans import Statistic, scene_statistic
 from geounet.training.listed import Listed, MaskFile, opened, shown_bands
-from geounet.training.sheet import Sheet
+from geounet.training.whole import resized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from geounet.training.listed import Truth
-    from geounet.training.sheet import Labelled
+    from geounet.training.sheet import Labelled, Sheet
+    from geounet.training.shown import Shown
 
 HELD = 2**28
 """Pixels of training sheets that are held in memory; of more, each crop is read from its file."""
@@ -27,19 +30,20 @@ _MASK_VALUES = ({0, 1}, {0, 255})
 class Listing:
     """Labelled images as they are found; a bad one is noted, not raised."""
 
-    def __init__(self, source: Path, *, bands: int = 3, gsd: float, any_type: bool = False) -> None:
+    def __init__(self, source: Path, shown: Shown) -> None:
         """Begin with nothing.
 
         Args:
             source: what the user named, for messages.
-            bands: of the model.
-            gsd: of the model, which counts where nobody knows an image's own.
-            any_type: pixels of more than 8 bits are welcome: each scene has its own scale.
+            shown: what the recipe says of the images; its gsd counts where nobody knows an
+                image's own, and pixels of more than 8 bits are welcome where each scene has its
+                own scale.
         """
         opened.cache_clear()
         self.listed: list[Listed | Sheet] = []
         self.faults: list[str] = []
-        self._source, self._bands, self._gsd, self._any = source, bands, gsd, any_type
+        self._source, self._shown = source, shown
+        self._scenes: dict[str, Statistic] = {}
 
     def add(  # noqa: PLR0913 - what a manifest says of a set
         self,
@@ -52,6 +56,7 @@ class Listing:
         weight: float = 1.0,
         window: Sequence[int] | None = None,
         instances: bool = False,
+        scene: str | None = None,
     ) -> None:
         """Note an image with its mask, or what is wrong with them.
 
@@ -64,11 +69,12 @@ class Listing:
             weight: of its set.
             window: column, row, width and height of the part that counts.
             instances: a mask numbers its objects, so it may hold any value.
+            scene: images of the same scene share its statistic; None: each image is one.
         """
         try:
-            bands = shown_bands(str(path), self._bands)
+            bands = shown_bands(str(path), self._shown.bands)
             info = opened(str(path), bands).info
-            if info.dtype != np.uint8 and not self._any:
+            if info.dtype != np.uint8 and not self._shown.scene:
                 raise TrainingError(
                     f"{path}: has pixels of {info.dtype} (expected 8 bits); "
                     "cut it with geounet chips --scale MIN,MAX"
@@ -77,11 +83,14 @@ class Listing:
                 check_mask(truth.path, path, info.shape, instances=instances)
             part = _window(path, info.shape, window)
             own = gsd if gsd is not None else info.gsd
+            if self._shown.scene:
+                found = scene_statistic(opened(str(path), bands))
+                self._scenes.setdefault(scene or str(path), Statistic()).merge(found)
             self.listed.append(
                 Listed(
                     path=str(path), truth=truth, name=path.stem, place=place, split=split,
-                    gsd=self._gsd if own is None else float(own), window=part, bands=bands,
-                    weight=weight,
+                    gsd=self._shown.gsd if own is None else float(own), window=part, bands=bands,
+                    weight=weight, scene=scene or str(path),
                 )
             )  # fmt: skip
         except GeounetError as error:
@@ -95,26 +104,44 @@ class Listing:
         """
         listed = list(listed)
         pixels = sum(one.shape[0] * one.shape[1] for one in listed if one.split == "train")
-        found = [self._ready(one, hold=one.split != "train" or pixels <= HELD) for one in listed]
+        few = self._shown.size is not None or pixels <= HELD
+        found = [self._ready(one, hold=few or one.split != "train") for one in listed]
         if self.faults:
-            what = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
-            lines = "".join(f"\n  {fault}" for fault in dict.fromkeys(self.faults))
-            raise TrainingError(f"{self._source}: {what}; nothing was trained{lines}")
+            faults = list(dict.fromkeys(self.faults))
+            what = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+            lines = "".join(f"\n  {fault}" for fault in faults)
+            raise TrainingError(f"{self._source}: {what}, nothing was trained{lines}")
         return [one for one in found if one is not None]
 
     def _ready(self, one: Listed | Sheet, *, hold: bool) -> Sheet | Listed | None:
-        if isinstance(one, Sheet):
-            return one
         try:
-            if hold:
-                return one.loaded()
-            height = one.shape[0]
-            for row in (0, height - 1):  # a file that is cut off lacks its last row
-                one.crop(slice(row, row + 1), slice(None))
+            if isinstance(one, Listed):
+                one = self._spanned(one)
+                if not hold:
+                    _probe(one)
+                    return one
+                one = one.loaded()
         except GeounetError as error:
             self.faults.append(str(error))
             return None
-        return one
+        return one if self._shown.size is None else resized(one, self._shown)
+
+    def _spanned(self, one: Listed) -> Listed:
+        """The image with the black and white of its scene."""
+        if not self._shown.scene:
+            return one
+        return replace(one, span=self._scenes[one.scene].span(self._shown.scene))
+
+
+def _probe(one: Listed) -> None:
+    """Read the first row and the last, which a file that is cut off lacks.
+
+    Raises:
+        RasterError: the file is damaged.
+    """
+    height = one.shape[0]
+    for row in (0, height - 1):
+        one.crop(slice(row, row + 1), slice(None))
 
 
 def check_mask(path: str, image: Path, shape: tuple[int, int], *, instances: bool) -> None:

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 from geounet.annotations.vector import read_layer, shapes_on
 from geounet.errors import TrainingError
 from geounet.scenes import town
-from geounet.training.listed import Drawn, MaskFile, opened, shown_bands
+from geounet.training.listed import Drawn, MaskFile, opened
 from geounet.training.sheet import SPLITS, Sheet
 
 if TYPE_CHECKING:
@@ -115,14 +115,14 @@ def list_set(listing: Listing, folder: Path, table: dict[str, Any]) -> None:
         )
     labels = folder / table["labels"]
     said: dict[str, Any] = {
-        key: table[key] for key in ("split", "gsd", "weight", "window") if key in table
+        key: table[key] for key in ("split", "gsd", "weight", "window", "scene") if key in table
     }
     if labels.is_dir():
         _list_masks(listing, paths, labels, table, said)
     elif paths:
         features = read_layer(labels)
         for path in paths:
-            info = opened(str(path), shown_bands(str(path), 3)).info
+            info = opened(str(path), None).info
             truth = Drawn.of(shapes_on(features, info, labels))
             listing.add(path, truth, place=table["name"], **said)
 

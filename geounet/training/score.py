@@ -40,7 +40,7 @@ def probability(segmenter: Segmenter, sheet: Sheet) -> NDArray[np.float32]:
     pads = [(0, -extent % card.stride) for extent in size]
     image = np.pad(pixels.numpy(), ((0, 0), *pads), mode="symmetric")
     shown = np.pad(valid[0].numpy() > 0, pads, mode="symmetric")
-    step = TorchStep(segmenter, device="cpu", precision="fp32")
+    step = TorchStep(segmenter.with_card(input_range=sheet.span), device="cpu", precision="fp32")
     p = step(image[None], shown[None])["probability"][:, :, : size[0], : size[1]]
     large = functional.interpolate(torch.from_numpy(p), (height, width), mode="bilinear")
     return np.asarray(large[0, 0].numpy() * sheet.valid)
