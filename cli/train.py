@@ -25,10 +25,14 @@ from .progress import Bar
     "--manifest", type=click.Path(path_type=Path), help="Sets and splits.  [DATASET/dataset.toml]"
 )
 @click.option(
-    "--recipe", default="buildings", show_default=True, help="Network, schedule, augmentation."
+    "--labels", type=click.Path(path_type=Path), help="Outlines on DATASET, a raster or several."
 )
+@click.option("--recipe", help="Network, schedule, augmentation.  [buildings]")
 @click.option(
-    "--from", "start", metavar="MODEL", help="Start from its weights: a bundled name or a file."
+    "--from",
+    "start",
+    metavar="MODEL",
+    help="Start from its weights, a bundled name or a file; without --recipe a short fine-tuning.",
 )
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps.  [the recipe's]")
 @click.option("--learning-rate", type=float, help="Peak of the schedule.  [the recipe's]")
@@ -49,27 +53,41 @@ from .progress import Bar
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Scores of each validation; tracebacks.")
 def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: Any) -> None:
-    """Train a network on the sets of a manifest, and write it with its card.
+    """Train a network on labelled imagery, and write it with its card.
 
-    Example: geounet train data --manifest docs/models/buildings.toml -o mine.safetensors
+    DATASET is a folder of chips or of images/ and masks/, a COCO, VIA or run-length file, a raster
+    with --labels, or whatever a manifest lists.
+
+    Example: geounet train chips --from buildings -o mine.safetensors
     """
     from geounet.outputs import check_target
-    from geounet.training.dataset import load_sheets, read_manifest
+    from geounet.training.dataset import open_dataset
+    from geounet.training.finetune import held_out_figures, shown_few
     from geounet.training.finish import train
     from geounet.training.shown import Shown
 
     check_target(out, overwrite=overwrite, suffixes=(".safetensors",))
-    manifest = read_manifest(rest["manifest"] or dataset / "dataset.toml")
     recipe, options = _settings(out, rest)
+    tuned = options.start is not None and not rest["recipe"]
+    shown = shown_few(Shown.of(recipe)) if tuned else Shown.of(recipe)
+    asked = {name: rest[name] for name in ("labels", "manifest")}
+    found = open_dataset(dataset, shown, **asked, weights=dict(rest["weights"]))
     provenance = {
-        "manifest": manifest.name,
-        "data": manifest.data,
-        "command": _again(out, manifest.name, rest),
+        "manifest": found.name,
+        "data": found.data,
+        "command": _again(out, rest),
     }
-    sheets = load_sheets(dataset, manifest, dict(rest["weights"]), Shown.of(recipe))
+    if tuned:
+        before = held_out_figures(options.start, found.sheets)
+        provenance["tuned"] = {"from": options.start.card.name, "on": found.name, "before": before}
     with Bar("training", "step", quiet=quiet) as bar:
-        segmenter = train(sheets, recipe, out, replace(options, provenance=provenance), bar)
+        options = replace(options, provenance=provenance)
+        segmenter = train(found.sheets, recipe, out, options, bar)
     click.echo(out)
+    if tuned:
+        after = held_out_figures(segmenter, found.sheets)
+        for word in ("iou", "f1", "threshold"):
+            click.echo(f"geounet: held out: {word} {before[word]} → {after[word]}", err=True)
     for place, scores in segmenter.card.metrics.items():
         click.echo(f"geounet: {place}: {scores}", err=True)
 
@@ -77,6 +95,7 @@ def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: A
 def _settings(out: Path, rest: dict[str, Any]) -> tuple[Any, Any]:
     """The recipe and the options of the run."""
     from geounet.model import load_model
+    from geounet.training.finetune import tuning
     from geounet.training.fit import FitOptions
     from geounet.training.recipes import recipe
 
@@ -89,12 +108,17 @@ def _settings(out: Path, rest: dict[str, Any]) -> tuple[Any, Any]:
         device=rest["device"],
         threads=rest["threads"],
     )
-    return replace(recipe(rest["recipe"]), **changes), options
+    made = recipe(rest["recipe"] or "buildings")
+    if start is not None and not rest["recipe"]:
+        made = tuning(made)
+    return replace(made, **changes), options
 
 
-def _again(out: Path, manifest: str, rest: dict[str, Any]) -> str:
+def _again(out: Path, rest: dict[str, Any]) -> str:
     """The command that makes the same model, without this machine's paths."""
-    words = ["geounet train DATA --manifest", manifest, "--recipe", rest["recipe"]]
+    words = ["geounet train DATA"]
+    words += [f"--{name} {rest[name].name}" for name in ("manifest", "labels") if rest[name]]
+    words += ["--recipe", rest["recipe"]] if rest["recipe"] else []
     if rest["start"]:
         words += ["--from", Path(rest["start"]).name]
     for name in ("steps", "learning_rate", "seed"):

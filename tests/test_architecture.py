@@ -51,6 +51,8 @@ NEVERS = {
         "training",
         "model",
     },
+    "torchvision": {"training"},
+    "PIL": {"training"},
     "onnxruntime": {"backends.onnx"},
     "openvino": {"backends.openvino"},
     "nncf": {"backends.openvino"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,10 +13,13 @@ import pytest
 import shapely
 import torch
 from affine import Affine
+from geounet.cli.main import main
+from PIL import Image
 from rasterio.windows import Window
 
 from geounet.errors import AnnotationError, GeounetError, TrainingError
-from geounet.training import listing
+from geounet.model import read_card
+from geounet.training import listing, recipes
 from geounet.training.augment import coloured, moved
 from geounet.training.chips import ChipSampler
 from geounet.training.dataset import open_dataset
@@ -294,6 +298,17 @@ def listed(names, **options):
     return [Listed(name=name, **given) for name in names]
 
 
+def test_whole_images_are_resized_as_the_recipe_says():
+    """Images by Lanczos, masks by the nearest pixel or softly, to the size of the recipe."""
+    image = Image.fromarray(ramps().image[0]).resize((40, 40), Image.Resampling.LANCZOS)
+    for way, soft in (("nearest", False), ("bilinear", True)):
+        shown = Shown(size=40, batch_size=1, augment={}, mask_filter=way)
+        batch = make_sampler([ramps()], shown, 0).batch(0)
+        assert np.array_equal(batch.images[0, 0].numpy(), np.asarray(image, np.float32))
+        assert batch.valid.all()
+        assert bool(((batch.masks > 0) & (batch.masks < 1)).any()) == soft
+
+
 def test_sorted_splits_follow_the_names_and_random_ones_the_seed():
     """60/20/20 in order; at random the same seed deals the same."""
     names = [f"{at:02}" for at in range(10)]
@@ -350,8 +365,9 @@ def test_all_faults_are_told_by_name_at_once(tmp_path, make_raster):
     first, *faults = str(caught.value).splitlines()
     assert "faults, nothing was trained" in first
     told = "\n".join(sorted(faults))
-    for words in ("s0.tif: has no mask", "s1.tif: has no image", "s2.tif: is (30, 32)",
-                  "s3.tif: holds 7", "s4.tif", "s5.tif: has pixels of uint16", "s6.tif"):  # fmt: skip
+    expected = ["s0.tif: has no mask", "s1.tif: has no image", "s2.tif: is (30, 32)"]
+    expected += ["s3.tif: holds 7", "s4.tif", "s5.tif: has pixels of uint16", "s6.tif"]
+    for words in expected:
         assert words in told
     assert "s7.tif" not in told
 
@@ -383,3 +399,47 @@ def test_a_raster_without_outlines_on_it_is_refused(tmp_path, make_raster):
                       transform=Affine(0.3, 0, 600_000, 0, -0.3, 5_000_000))  # fmt: skip
     with pytest.raises(GeounetError, match="no outline"):
         open_dataset(far, labels=roofs)
+
+
+# --- the command -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """The recipe `buildings` with a network that learns nothing, fast."""
+    tiny = recipe("buildings")
+    tiny = replace(tiny, chip=32, batch_size=2, network_options={"stem": 4, "filters": (4, 8)})
+    monkeypatch.setitem(recipes.RECIPES, "buildings", tiny)
+    return tiny
+
+
+def test_a_handful_of_labels_tunes_a_model(tmp_path, make_raster, quick, capsys):
+    """From an orthophoto and its outlines: before and after are told, the card says from what."""
+    image, roofs, _ = ortho(tmp_path, make_raster)
+    first, mine = tmp_path / "first.safetensors", tmp_path / "mine.safetensors"
+    given = [str(image), "--labels", str(roofs), "--threads", "1", "--device", "cpu", "-q"]
+    short = ["--steps", "3"]
+    assert main(["train", *given, *short, "--recipe", "buildings", "-o", str(first)]) == 0
+    assert "held out" not in capsys.readouterr().err
+    assert main(["train", *given, *short, "--from", str(first), "-o", str(mine)]) == 0
+    told = capsys.readouterr().err
+    assert re.search(r"held out: iou 0\.\d+ → 0\.\d+", told)
+    assert re.search(r"held out: f1 0\.\d+ → 0\.\d+", told)
+    training = read_card(mine).training
+    assert training["tuned"]["from"] == "first"
+    assert training["tuned"]["on"] == "ortho.tif"
+    assert training["recipe"]["learning_rate"] < quick.learning_rate
+    assert "--labels roofs.gpkg" in training["command"]
+
+
+def test_a_bad_dataset_ends_with_code_2_and_leaves_nothing(tmp_path, make_raster, capsys):
+    """Each fault is told by the name of its file, and no model is written."""
+    write(tmp_path, make_raster, 5)
+    (tmp_path / "masks/s0.tif").unlink()
+    (tmp_path / "images/s3.tif").unlink()
+    assert main(["train", str(tmp_path), "-o", str(tmp_path / "m.safetensors"), "-q"]) == 2
+    told = capsys.readouterr().err
+    assert "2 faults, nothing was trained" in told
+    assert "s0.tif: has no mask" in told
+    assert "s3.tif: has no image" in told
+    assert not list(tmp_path.glob("m.*"))

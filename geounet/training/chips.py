@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -81,12 +80,10 @@ def _shrunk(sheet: Labelled, finest: float) -> Labelled:
 
 
 def _shares(sheets: Sequence[Labelled]) -> NDArray[np.float64]:
-    pixels, totals = [int(np.prod(sheet.shape)) for sheet in sheets], Counter[str]()
-    for sheet, count in zip(sheets, pixels, strict=True):
-        totals[sheet.place] += count
-    shares = np.array(
-        [s.weight * count / totals[s.place] for s, count in zip(sheets, pixels, strict=True)]
-    )
+    totals: dict[str, float] = {}
+    for sheet in sheets:
+        totals[sheet.place] = totals.get(sheet.place, 0) + sheet.pixels
+    shares = np.array([sheet.weight * sheet.pixels / totals[sheet.place] for sheet in sheets])
     return np.asarray(shares / shares.sum())
 
 

@@ -19,8 +19,8 @@ from geounet.model import ModelCard, Segmenter, save_model
 from geounet.networks.field import receptive_field
 from geounet.networks.memory import bytes_per_pixel
 from geounet.networks.registry import build, total_stride
-from geounet.training.chips import ChipSampler
 from geounet.training.losses import overlap_loss
+from geounet.training.sampler import make_sampler
 from geounet.training.score import score_sheets
 from geounet.training.sheet import held
 from geounet.training.shown import Shown
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from geounet.training.batch import Batch
+    from geounet.training.batch import Batch, Sampler
     from geounet.training.recipes import Recipe
     from geounet.training.sheet import Labelled
 
@@ -84,7 +84,7 @@ def fit(
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    run = _Run(recipe, options, ChipSampler(train, recipe, options.seed))
+    run = _Run(recipe, options, make_sampler(train, Shown.of(recipe), options.seed))
     validation = held(sheets, "validation")
     with ThreadPoolExecutor(1) as loader, out.with_suffix(".csv").open("w", newline="") as file:
         rows = csv.writer(file)
@@ -123,7 +123,7 @@ def _network(recipe: Recipe, start: Segmenter | None) -> nn.Module:
 class _Run:
     """The state of a run: network, its running average, optimiser, schedule."""
 
-    def __init__(self, recipe: Recipe, options: FitOptions, sampler: ChipSampler) -> None:
+    def __init__(self, recipe: Recipe, options: FitOptions, sampler: Sampler) -> None:
         self.recipe, self.options, self.sampler = recipe, options, sampler
         self.device = torch.device(best_device(options.device))
         self.network = _network(recipe, options.start)

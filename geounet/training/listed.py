@@ -122,6 +122,11 @@ class Listed:
         return int(self.window.height), int(self.window.width)
 
     @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return self.shape[0] * self.shape[1]
+
+    @property
     def sparse(self) -> bool:
         """Whether parts are held out."""
         return bool(self.held)

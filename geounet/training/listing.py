@@ -11,7 +11,6 @@ from rasterio.windows import Window
 from geounet.errors import GeounetError, TrainingError
 from geounet.spans import Statistic, scene_statistic
 from geounet.training.listed import Listed, MaskFile, opened, shown_bands
-from geounet.training.whole import resized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -103,9 +102,8 @@ class Listing:
             TrainingError: with every fault that was found, one a line.
         """
         listed = list(listed)
-        pixels = sum(one.shape[0] * one.shape[1] for one in listed if one.split == "train")
-        few = self._shown.size is not None or pixels <= HELD
-        found = [self._ready(one, hold=few or one.split != "train") for one in listed]
+        pixels = sum(one.pixels for one in listed if one.split == "train")
+        found = [self._ready(one, hold=one.split != "train" or pixels <= HELD) for one in listed]
         if self.faults:
             faults = list(dict.fromkeys(self.faults))
             what = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
@@ -117,14 +115,13 @@ class Listing:
         try:
             if isinstance(one, Listed):
                 one = self._spanned(one)
-                if not hold:
-                    _probe(one)
-                    return one
-                one = one.loaded()
+                if hold:
+                    return one.loaded()
+                _probe(one)
         except GeounetError as error:
             self.faults.append(str(error))
             return None
-        return one if self._shown.size is None else resized(one, self._shown)
+        return one
 
     def _spanned(self, one: Listed) -> Listed:
         """The image with the black and white of its scene."""

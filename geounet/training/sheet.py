@@ -59,6 +59,11 @@ class Labelled(Protocol):
         ...
 
     @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        ...
+
+    @property
     def span(self) -> tuple[float, float]:
         """Raw values that are scaled to 0 and 1."""
         ...
@@ -97,6 +102,11 @@ class Sheet:
     """Raw values that are scaled to 0 and 1."""
     sparse: bool = False
     """Parts are held out, so they are not valid: a chip that shows little is drawn again."""
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return int(self.mask.size)
 
     @property
     def shape(self) -> tuple[int, int]:

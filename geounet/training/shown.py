@@ -60,7 +60,8 @@ class Shown:
     augment: Mapping[str, float] = field(default_factory=lambda: {"d4": 1, "light": 1})
     """What is varied, and how far; see `AUGMENTATIONS`."""
     split: str = "place"
-    """By place, at random, in sorted order, or as given."""
+    """By place, at random, in sorted order; `given` by the dataset, else by place. The splits of a
+    manifest stand whatever the recipe says."""
     split_seed: int = 0
     """Of the dealing out."""
     split_shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
@@ -96,6 +97,9 @@ class Shown:
     def card(self) -> dict[str, Any]:
         """What a model's card says of its input."""
         if self.scaling == "standard":
-            return {"scaling": FIXED, "mean": MEAN[: self.bands], "std": STD[: self.bands]}
+            known = self.bands == len(MEAN)
+            mean = MEAN if known else (sum(MEAN) / len(MEAN),) * self.bands
+            std = STD if known else (sum(STD) / len(STD),) * self.bands
+            return {"scaling": FIXED, "mean": mean, "std": std}
         plain = {"mean": (0.0,) * self.bands, "std": (1.0,) * self.bands}
         return {"scaling": self.scene or FIXED, **plain}

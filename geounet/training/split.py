@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -19,10 +19,11 @@ from geounet.training.listed import opened
 from geounet.training.sheet import SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from shapely.geometry.base import BaseGeometry
 
+    from geounet.places import Block
     from geounet.training.listed import Listed
     from geounet.training.shown import Shown
 
@@ -32,23 +33,20 @@ BLOCKS = 16
 """Blocks of an image that is cut, at least."""
 SMALLEST, LARGEST = 64, 1024
 """Edge of a block, pixels."""
-TRIED = 64
-"""Pieces that a validation or a test part has at most; more would take long at each look."""
+TRIED = 16
+"""Pieces of an image that validation and test look at, at most: they are held in memory."""
 
 
 def deal(listed: Sequence[Listed], shown: Shown) -> list[Listed]:
     """Return the images with their splits, as the recipe says.
 
-    By place, the default: images that show the same ground go together; where there are few,
-    each is cut into blocks of ground, and those held out are shown to the training as nodata.
+    By place unless it says otherwise: images that show the same ground go together; where there
+    are few, each is cut into blocks of ground, and the training sees nodata in those held out.
 
     Raises:
         TrainingError: a split that is wanted would be empty.
     """
-    if shown.split == "given":
-        raise TrainingError("the recipe splits as given, but this dataset gives none: use a "
-                            "manifest, or --split place")  # fmt: skip
-    if shown.split != "place":
+    if shown.split in ("random", "sorted"):
         dealt = _one_by_one(listed, shown)
     else:
         groups = _same_ground(listed)
@@ -103,7 +101,7 @@ def _by_block(groups: Sequence[Sequence[Listed]], shown: Shown) -> list[Listed]:
         splits = assign(sizes, shown.split_shares, shown.split_seed)
         held = frozenset(block for block, split in splits.items() if split)
         dealt.append(replace(one, split=SPLITS[0], edge=edge, held=held))
-        for row, col in sorted(held):
+        for row, col in _some(splits):
             window = Window(
                 one.window.col_off + col * edge,
                 one.window.row_off + row * edge,
@@ -113,6 +111,16 @@ def _by_block(groups: Sequence[Sequence[Listed]], shown: Shown) -> list[Listed]:
             split, name = SPLITS[splits[row, col]], f"{one.name}_{row}_{col}"
             dealt.append(replace(one, split=split, name=name, window=window))
     return dealt
+
+
+def _some(splits: Mapping[Block, int]) -> list[Block]:
+    """The blocks of validation and test that are looked at, spread evenly."""
+    each = ([block for block in sorted(splits) if splits[block] == split] for split in (1, 2))
+    return [block for blocks in each for block in _few(blocks)]
+
+
+def _few(pieces: list[Any]) -> list[Any]:
+    return pieces[:: max(1, math.ceil(len(pieces) / TRIED))]
 
 
 def _pieces(one: Listed) -> list[Listed]:
@@ -134,7 +142,7 @@ def _pieces(one: Listed) -> list[Listed]:
         for row in range(0, height, LARGEST)
         for col in range(0, width, LARGEST)
     ]
-    return pieces[:: math.ceil(len(pieces) / TRIED)]
+    return _few(pieces)
 
 
 def _same_ground(listed: Sequence[Listed]) -> list[list[Listed]]:

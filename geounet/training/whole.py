@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.training.sheet import Labelled, Sheet
+    from geounet.training.sheet import Labelled
     from geounet.training.shown import Shown
 
 _FILTERS = {
@@ -30,47 +29,40 @@ class WholeSampler:
     """Batches of whole images in an order drawn for each epoch; the last one may be smaller."""
 
     def __init__(self, sheets: Sequence[Labelled], shown: Shown, seed: int) -> None:
-        """Keep sheets of one size, as `resized` makes them."""
-        self._sheets, self._shown, self._seed = list(sheets), shown, seed
-        self.steps_per_epoch = -(-len(self._sheets) // shown.batch_size)
+        """Resize all images; so they fit in memory, however large they were."""
+        self._maps = [resized(sheet, shown) for sheet in sheets]
+        self._spans = [sheet.span for sheet in sheets]
+        self._shown, self._seed = shown, seed
+        self.steps_per_epoch = -(-len(self._maps) // shown.batch_size)
 
     def batch(self, step: int) -> Batch:
         """Return a batch, the same for the same step."""
         epoch, at = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._sheets))
+        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._maps))
         first = at * self._shown.batch_size
-        picks = order[first : first + self._shown.batch_size].tolist()
         chips = []
-        for index, pick in enumerate(picks):
-            found = self._sheets[pick].crop(slice(None), slice(None))
-            maps = (
-                torch.from_numpy(np.ascontiguousarray(found.image)).float(),
-                torch.from_numpy(found.mask[None].astype(np.float32)),
-                torch.from_numpy(found.valid[None].astype(np.float32)),
-            )
+        for index, pick in enumerate(order[first : first + self._shown.batch_size].tolist()):
+            image, mask, valid = (torch.from_numpy(plane).float() for plane in self._maps[pick])
             rng = np.random.default_rng([self._seed, step, index])
-            chips.append(varied(maps, self._sheets[pick].span, self._shown, (rng, rng)))
+            maps = image, mask / 255, valid / 255
+            chips.append(varied(maps, self._spans[pick], self._shown, (rng, rng)))
         return Batch(*(torch.stack(each) for each in zip(*chips, strict=True)))
 
 
-def resized(sheet: Sheet, shown: Shown) -> Sheet:
-    """Return a whole sheet at the recipe's size; its pixels are the model's then."""
+def resized(sheet: Labelled, shown: Shown) -> tuple[NDArray[np.uint8], ...]:
+    """Return image, mask and valid at the recipe's size, the latter two 0 to 255 `(1, h, w)`."""
     assert shown.size is not None
     size = (shown.size, shown.size)
-    bands = [_resized(band, size, shown.image_filter) for band in sheet.image]
-    mask, valid = (
-        _resized(plane.astype(np.uint8) * 255, size, way) > 127  # noqa: PLR2004 - half
-        for plane, way in ((sheet.mask, shown.mask_filter), (sheet.valid, "nearest"))
-    )
-    return replace(sheet, image=np.stack(bands), mask=mask, valid=valid, gsd=shown.gsd)
+    found = sheet.crop(slice(None), slice(None))
+    image = np.stack([_resized(band, size, shown.image_filter) for band in found.image])
+    mask = _resized(found.mask.astype(np.uint8) * 255, size, shown.mask_filter)
+    valid = _resized(found.valid.astype(np.uint8) * 255, size, "nearest")
+    return image, mask[None], valid[None]
 
 
 def _resized(plane: NDArray[np.uint8], size: tuple[int, int], way: str) -> NDArray[np.uint8]:
     """A band on another grid; one of more than 8 bits goes through float32."""
-    wide = plane.dtype.itemsize > 1
-    image = Image.fromarray(plane.astype(np.float32) if wide else plane)
-    found = np.asarray(image.resize(size, _FILTERS[way]))
-    if not wide:
-        return found
-    most = np.iinfo(plane.dtype).max
-    return np.asarray(found.round().clip(0, most).astype(plane.dtype))
+    if plane.dtype == np.uint8:
+        return np.array(Image.fromarray(plane).resize(size, _FILTERS[way]))
+    found = np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, _FILTERS[way]))
+    return np.asarray(found.round().clip(0, np.iinfo(plane.dtype).max).astype(plane.dtype))
