@@ -18,7 +18,7 @@ from PIL import Image
 from rasterio.windows import Window
 
 from geounet.errors import AnnotationError, GeounetError, TrainingError
-from geounet.model import read_card
+from geounet.model import load_model, read_card
 from geounet.training import listing, recipes
 from geounet.training.augment import coloured, moved
 from geounet.training.chips import ChipSampler
@@ -425,6 +425,9 @@ def test_a_handful_of_labels_tunes_a_model(tmp_path, make_raster, quick, capsys)
     told = capsys.readouterr().err
     assert re.search(r"held out: iou 0\.\d+ → 0\.\d+", told)
     assert re.search(r"held out: f1 0\.\d+ → 0\.\d+", told)
+    one, two = (load_model(path).network.state_dict() for path in (first, mine))
+    assert all(torch.equal(one[key], two[key]) for key in one if "running" in key)
+    assert any(not torch.equal(one[key], two[key]) for key in one)
     training = read_card(mine).training
     assert training["tuned"]["from"] == "first"
     assert training["tuned"]["on"] == "ortho.tif"

@@ -120,6 +120,13 @@ def _network(recipe: Recipe, start: Segmenter | None) -> nn.Module:
     return network
 
 
+def freeze_statistics(network: nn.Module) -> None:
+    """Have batch normalisation use the statistics it came with, and leave them; after `train()`."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
 class _Run:
     """The state of a run: network, its running average, optimiser, schedule."""
 
@@ -128,6 +135,8 @@ class _Run:
         self.device = torch.device(best_device(options.device))
         self.network = _network(recipe, options.start)
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.frozen_statistics:
+            freeze_statistics(self.network)
         self.average = deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay

@@ -35,6 +35,8 @@ class Recipe:
     """Of AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101)."""
     average: float = 0.998
     """Decay of the running average of the weights, which is what is kept."""
+    frozen_statistics: bool = False
+    """Batch normalisation keeps the statistics it came with, as a short fine-tuning wants."""
     min_area_m2: float = 8.0
     """Smallest footprint the card lets through, square metres."""
     blank: float = 0.15
