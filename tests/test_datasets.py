@@ -288,6 +288,22 @@ def test_a_window_is_a_slice_of_the_whole(tmp_path, make_raster, monkeypatch):
             assert np.array_equal(part, full)
 
 
+def test_a_fingerprint_tells_other_data(tmp_path, make_raster, monkeypatch):
+    """The same files give the same one, held or not; other pixels, outlines or splits another."""
+    for most in (2**28, 100):
+        monkeypatch.setattr(listing, "HELD", most)
+        image, roofs, _ = ortho(tmp_path, make_raster)
+        found = []
+        for seed in (0, 0, 3):
+            shown = Shown(split_seed=seed)
+            sheets = open_dataset(image, shown, labels=roofs).sheets
+            found.append([sheet.fingerprint() for sheet in sheets])
+        ortho(tmp_path, make_raster, 296)
+        found.append([sheet.fingerprint() for sheet in open_dataset(image, labels=roofs).sheets])
+        assert found[0] == found[1]
+        assert len({each[0] for each in found}) == 3
+
+
 # --- splits ----------------------------------------------------------------------------------
 
 

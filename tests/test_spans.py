@@ -17,6 +17,8 @@ from geounet.plan import PlanOptions
 from geounet.predict import PredictOptions, predict
 from geounet.spans import Statistic, at_scene, by_scene, scene_statistic
 from geounet.training.dataset import open_dataset
+from geounet.training.sampler import make_sampler
+from geounet.training.sheet import Sheet
 from geounet.training.shown import SCALINGS, Shown
 
 SCENE = np.random.default_rng(5).integers(40, 3000, (3, 70, 90)).astype(np.uint16)
@@ -101,6 +103,22 @@ def test_each_model_of_an_ensemble_has_its_own_scaling():
     assert by_scene(both)
     parts = at_scene(both, FakeReader(SCENE)).models
     assert [part.card.input_range for part in parts] == [EXPECTED["max"], (0, 255)]
+
+
+@pytest.mark.parametrize("size", [None, 70])
+def test_pixels_are_scaled_alike_in_training(size):
+    """A batch holds 255 times what prediction feeds the network, of chips and of whole images."""
+    low, high = EXPECTED["minmax"]
+    square = SCENE[:, :70, :70]
+    every = np.ones((70, 70), bool)
+    sheet = Sheet(
+        name="a", place="a", split="train", image=square, mask=every, valid=every, gsd=0.3,
+        weight=1.0, span=(low, high),
+    )  # fmt: skip
+    shown = Shown(scaling="minmax", size=size, chip=70, gsd_range=(0.3, 0.3), augment={}, blank=0)
+    images = make_sampler([sheet], shown, 0).batch(0).images
+    scaled = (square.astype(np.float32) - low) / (high - low)
+    assert np.allclose(images[0].numpy() / 255, scaled, atol=1e-6)
 
 
 @pytest.mark.parametrize("scaling", EXPECTED)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +13,7 @@ from rasterio.windows import Window
 
 from geounet.annotations.shapes import draw, fault
 from geounet.errors import TrainingError
-from geounet.raster import open_raster
+from geounet.raster import identity, open_raster
 from geounet.training.sheet import Crop, Sheet
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class Truth(Protocol):
         """Return the mask of a window of the image, True = building."""
         ...
 
+    def fingerprint(self) -> str:
+        """Return what tells whether it is still the same."""
+        ...
+
 
 @dataclass(frozen=True)
 class MaskFile:
@@ -47,6 +52,10 @@ class MaskFile:
         """Return the mask of a window of the image, True = building."""
         mask: NDArray[np.bool_] = opened(self.path, (1,)).read(window).data[0] > 0
         return mask
+
+    def fingerprint(self) -> str:
+        """Return what tells whether it is still the same."""
+        return repr(identity(self.path))
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,10 @@ class Drawn:
         near = np.sort(self.tree.query(here))
         return draw([(shape, 1) for shape in self.shapes[near]], window).astype(np.bool_)
 
+    def fingerprint(self) -> str:
+        """Return what tells whether it is still the same."""
+        return hashlib.blake2b(b"".join(shapely.to_wkb(self.shapes)), digest_size=8).hexdigest()
+
 
 @dataclass(frozen=True)
 class Painted:
@@ -83,6 +96,10 @@ class Painted:
         """Return the mask of a window of the image, True = building."""
         mask: NDArray[np.bool_] = self.mask[window.toslices()]
         return mask
+
+    def fingerprint(self) -> str:
+        """Return what tells whether it is still the same."""
+        return hashlib.blake2b(np.packbits(self.mask).tobytes(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +175,16 @@ class Listed:
             span=self.span,
             sparse=self.sparse,
         )
+
+    def fingerprint(self) -> str:
+        """Return a digest of what its files are and of what is said of it; reads no pixel."""
+        said = [
+            getattr(self, entry.name)
+            for entry in fields(self)
+            if entry.name not in ("truth", "held")
+        ]
+        held = [*said, sorted(self.held), identity(self.path), self.truth.fingerprint()]
+        return hashlib.blake2b(repr(held).encode(), digest_size=8).hexdigest()
 
     def _hidden(self, window: Window) -> NDArray[np.bool_]:
         """Where a window lies in blocks that are held out."""

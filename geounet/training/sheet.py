@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -77,6 +78,10 @@ class Labelled(Protocol):
         """Return a part; what lies beyond the image is cut off."""
         ...
 
+    def fingerprint(self) -> str:
+        """Return what tells whether an interrupted training goes on from the same data."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
@@ -117,6 +122,14 @@ class Sheet:
     def crop(self, rows: slice, cols: slice) -> Crop:
         """Return a part; what lies beyond the image is cut off."""
         return Crop(self.image[:, rows, cols], self.mask[rows, cols], self.valid[rows, cols])
+
+    def fingerprint(self) -> str:
+        """Return a digest of all its pixels and of what is said of it."""
+        said = (self.name, self.place, self.split, self.shape, self.gsd, self.weight, self.span)
+        digest = hashlib.blake2b(repr(said).encode(), digest_size=8)
+        for plane in (self.image, self.mask, self.valid):
+            digest.update(plane.tobytes())
+        return digest.hexdigest()
 
 
 def held(sheets: Iterable[Labelled], *splits: str) -> list[Sheet]:

@@ -61,8 +61,6 @@ def resized(sheet: Labelled, shown: Shown) -> tuple[NDArray[np.uint8], ...]:
 
 
 def _resized(plane: NDArray[np.uint8], size: tuple[int, int], way: str) -> NDArray[np.uint8]:
-    """A band on another grid; one of more than 8 bits goes through float32."""
-    if plane.dtype == np.uint8:
-        return np.array(Image.fromarray(plane).resize(size, _FILTERS[way]))
-    found = np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, _FILTERS[way]))
-    return np.asarray(found.round().clip(0, np.iinfo(plane.dtype).max).astype(plane.dtype))
+    """A band on another grid; one of more than 8 bits becomes float32."""
+    plain = plane if plane.dtype == np.uint8 else plane.astype(np.float32)
+    return np.array(Image.fromarray(plain).resize(size, _FILTERS[way]))
