@@ -34,7 +34,7 @@ def main() -> None:
     """Draw all chips into one picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, nargs="?", default=HOME)
-    parser.add_argument("--step", type=int, default=5)
+    parser.add_argument("--step", type=int, default=17)
     asked = parser.parse_args()
     scene = town(384, 1003)
     sheet = Sheet(
