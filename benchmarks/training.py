@@ -25,9 +25,9 @@ from geounet.scenes import town
 from geounet.training.chips import ChipSampler
 from geounet.training.dataset import Sheet
 from geounet.training.fit import FitOptions, fit
-from geounet.training.learner import MEAN, STD
 from geounet.training.losses import boundary
 from geounet.training.recipes import Recipe, recipe
+from geounet.training.shown import MEAN, STD
 from geounet.training.trainer import training_precision
 
 WARM = 3

@@ -27,13 +27,17 @@ RECIPE = "buildings"
     "--manifest", type=click.Path(path_type=Path), help="Sets and splits.  [DATASET/dataset.toml]"
 )
 @click.option(
-    "--recipe", help=f"Network, loss, schedule, augmentation.  [{RECIPE}, or that of --from]"
+    "--labels", type=click.Path(path_type=Path), help="Outlines on DATASET, a raster or several."
 )
+@click.option("--recipe", help=f"Network, loss, schedule, augmentation.  [{RECIPE}]")
 @click.option(
     "--config", type=click.Path(path_type=Path), help="A recipe of your own (.toml or .json)."
 )
 @click.option(
-    "--from", "start", metavar="MODEL", help="Start from its weights: a bundled name or a file."
+    "--from",
+    "start",
+    metavar="MODEL",
+    help="Start from its weights, a bundled name or a file; without a recipe a short fine-tuning.",
 )
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps.  [the recipe's]")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [the recipe's]")
@@ -70,12 +74,17 @@ RECIPE = "buildings"
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Scores of each validation; tracebacks.")
 def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: Any) -> None:
-    """Train a network on the sets of a manifest, and write it with its card.
+    """Train a network on labelled imagery, and write it with its card.
 
-    Example: geounet train data --manifest docs/models/buildings.toml -o mine.safetensors
+    DATASET is a folder of chips or of images/ and masks/, a COCO, VIA or run-length file, a raster
+    with --labels, or whatever a manifest lists.
+
+    Example: geounet train chips --from buildings -o mine.safetensors
     """
-    from geounet.training.dataset import load_sheets, read_manifest
+    from geounet.training.dataset import open_dataset
+    from geounet.training.finetune import held_out_figures, shown_few
     from geounet.training.finish import train
+    from geounet.training.shown import Shown
     from geounet.training.state import StateFolder
 
     from .main import Terminated
@@ -83,24 +92,35 @@ def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: A
     state = StateFolder(out)
     _check(out, state, overwrite=overwrite, resume=rest["resume"])
     recipe, options = _settings(out, rest)
-    manifest = read_manifest(rest["manifest"] or dataset / "dataset.toml")
-    provenance = {
-        "manifest": manifest.name,
-        "data": manifest.data,
-        "command": _again(out, manifest.name, rest),
-    }
-    sheets = list(load_sheets(dataset, manifest, dict(rest["weights"])))
+    tuned = _tunes(rest)
+    shown = shown_few(Shown.of(recipe)) if tuned else Shown.of(recipe)
+    asked = {name: rest[name] for name in ("labels", "manifest")}
+    found = open_dataset(dataset, shown, **asked, weights=dict(rest["weights"]))
+    provenance = {"manifest": found.name, "data": found.data, "command": _again(out, rest)}
+    if tuned:
+        before = held_out_figures(options.start, found.sheets)
+        provenance["tuned"] = {"from": options.start.card.name, "on": found.name, "before": before}
+    options = replace(options, provenance=provenance)
     try:
         with Bar("training", "step", quiet=quiet) as bar:
-            segmenter = train(sheets, recipe, out, replace(options, provenance=provenance), bar)
+            segmenter = train(found.sheets, recipe, out, options, bar)
     except (KeyboardInterrupt, Terminated) as stop:
         if not state.begun:
             raise
         told = f"{state.path} keeps the training; add --resume to go on"
         raise type(stop)(told) from stop
     click.echo(out)
+    if tuned:
+        after = held_out_figures(segmenter, found.sheets)
+        for word in ("iou", "f1", "threshold"):
+            click.echo(f"geounet: held out: {word} {before[word]} → {after[word]}", err=True)
     for place, scores in segmenter.card.metrics.items():
         click.echo(f"geounet: {place}: {scores}", err=True)
+
+
+def _tunes(rest: dict[str, Any]) -> bool:
+    """Whether a model is to be tuned, by the recipe its card names."""
+    return bool(rest["start"]) and not (rest["recipe"] or rest["config"])
 
 
 def _check(out: Path, state: Any, *, overwrite: bool, resume: bool) -> None:
@@ -136,6 +156,7 @@ def _settings(out: Path, rest: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _recipe(rest: dict[str, Any], start: Any) -> Any:
+    from geounet.training.finetune import tuning
     from geounet.training.recipefile import read_recipe, recipe_of
     from geounet.training.recipes import recipe
 
@@ -146,20 +167,20 @@ def _recipe(rest: dict[str, Any], start: Any) -> Any:
         )
     if rest["config"]:
         return read_recipe(rest["config"])
-    if start is not None and not rest["recipe"]:
-        return recipe_of(start.card)
+    if _tunes(rest):
+        return tuning(recipe_of(start.card))
     return recipe(rest["recipe"] or RECIPE)
 
 
-def _again(out: Path, manifest: str, rest: dict[str, Any]) -> str:
+def _again(out: Path, rest: dict[str, Any]) -> str:
     """The command that makes the same model, without this machine's paths."""
-    words = ["geounet train DATA --manifest", manifest]
-    for name in ("recipe", "config", "start"):
+    words = ["geounet train DATA"]
+    for name in ("manifest", "labels", "recipe", "config", "start"):
         if rest[name]:
             option = "from" if name == "start" else name
-            words += [f"--{option}", Path(rest[name]).name]
-    for name in ("steps", "epochs", "learning_rate", "seed"):
-        if rest[name] is not None:
-            words += [f"--{name.replace('_', '-')}", f"{rest[name]:g}"]
+            words.append(f"--{option} {Path(rest[name]).name}")
+    numbers = ("steps", "epochs", "learning_rate", "seed")
+    given = [name for name in numbers if rest[name] is not None]
+    words += [f"--{name.replace('_', '-')} {rest[name]:g}" for name in given]
     words += [f"--weight {place}={share:g}" for place, share in rest["weights"]]
     return " ".join([*words, "-o", out.name])

@@ -29,6 +29,7 @@ from geounet.raster import RasterInfo, Reader, open_raster
 from geounet.relay import relay
 from geounet.resample import Resampled
 from geounet.sources import find_source, identity
+from geounet.spans import at_scene, by_scene
 from geounet.walk import Segment, Walk
 
 if TYPE_CHECKING:
@@ -225,6 +226,9 @@ def prepared(raster: str | Path, options: PredictOptions) -> Iterator[Walk]:
     """Open a raster, put the model on its device, settle the plan: all but the walk itself."""
     model = load(options.model, options.scale)
     with opened(raster, model, options) as reader:
+        if by_scene(model):
+            with open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt) as scene:
+                model = at_scene(model, scene)
         step = _step(model, options, reader.info)
         memory = _device_memory(step.device)
         plan = make_plan(reader.info.shape, step.card, options.plan, step.device, memory)

@@ -19,7 +19,8 @@ from PIL import Image
 from geounet.errors import GeounetWarning, OptionError, TrainingError
 from geounet.model import load_model
 from geounet.training import fit as loop
-from geounet.training.chips import Batch, ChipSampler
+from geounet.training.batch import Batch
+from geounet.training.chips import ChipSampler
 from geounet.training.dataset import Sheet
 from geounet.training.finish import train
 from geounet.training.fit import FitOptions, fit
@@ -406,7 +407,7 @@ def test_the_command_trains_and_goes_on(tmp_path, capsys):
     assert capsys.readouterr().out.strip().endswith("m.safetensors")
     card = load_model(tmp_path / "m.safetensors").card
     assert card.training["command"] == (
-        "geounet train DATA --manifest dataset.toml --config tiny.toml --seed 0 -o m.safetensors"
+        "geounet train DATA --config tiny.toml --seed 0 -o m.safetensors"
     )
     assert main(words) == 2
     assert "exists already; pass --overwrite" in capsys.readouterr().err

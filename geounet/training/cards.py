@@ -13,7 +13,7 @@ from geounet.model import ModelCard, Segmenter
 from geounet.networks.field import receptive_field
 from geounet.networks.memory import bytes_per_pixel
 from geounet.networks.registry import total_stride
-from geounet.training.learner import standard
+from geounet.training.shown import Shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,22 +27,20 @@ COLOURS = ("red", "green", "blue")
 class CardMaker:
     """Puts a network under its card; what a network sees is measured once."""
 
-    def __init__(self, recipe: Recipe, options: FitOptions, gsd: float, network: nn.Module) -> None:
+    def __init__(self, recipe: Recipe, options: FitOptions, network: nn.Module) -> None:
         """Measure nothing yet.
 
         Args:
             recipe: of the training.
             options: name, seed, provenance.
-            gsd: ground sample distance of the chips.
             network: that learns.
         """
-        self._recipe, self._options, self._gsd, self._network = recipe, options, gsd, network
+        self._recipe, self._options, self._network = recipe, options, network
 
     @cached_property
     def card(self) -> ModelCard:
         """The card, but for the step."""
-        recipe, (mean, std) = self._recipe, standard(self._recipe)
-        bands = len(mean)
+        recipe, bands = self._recipe, self._recipe.bands
         network = _copied(self._network)
         return ModelCard(
             name=self._options.name,
@@ -53,9 +51,8 @@ class CardMaker:
             else tuple(f"band {n + 1}" for n in range(bands)),
             classes=recipe.classes,
             layers=tuple({"building": "buildings"}.get(name, name) for name in recipe.classes),
-            mean=mean,
-            std=std,
-            gsd=self._gsd,
+            **Shown.of(recipe).card,
+            gsd=recipe.gsd,
             threshold=recipe.threshold or 0.5,
             min_area_m2=recipe.min_area_m2,
             stride=total_stride(network),

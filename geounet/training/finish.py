@@ -18,6 +18,7 @@ from geounet.training.chips import sized
 from geounet.training.fit import FitOptions, fit
 from geounet.training.pictures import write_curve, write_examples
 from geounet.training.score import figures, probability
+from geounet.training.sheet import SPLITS, held
 from geounet.training.state import StateFolder
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.training.dataset import Sheet
     from geounet.training.recipe import Recipe
     from geounet.training.score import Scored
+    from geounet.training.sheet import Labelled, Sheet
 
 BESIDE = (".csv", ".curve.png", ".examples.png", ".last.safetensors")
 """What may appear beside a model, by suffix."""
@@ -40,7 +41,7 @@ SEAM_EDGE, SEAM_IMAGES = 512, 4
 
 
 def train(
-    sheets: Sequence[Sheet],
+    sheets: Sequence[Labelled],
     recipe: Recipe,
     out: Path,
     options: FitOptions,
@@ -82,10 +83,10 @@ def train(
 
 
 def finish(
-    segmenter: Segmenter, sheets: Sequence[Sheet], recipe: Recipe
+    segmenter: Segmenter, sheets: Sequence[Labelled], recipe: Recipe
 ) -> tuple[Segmenter, Scored]:
     """Return the segmenter with threshold and figures on its card, and what to show of it."""
-    seen = {split: _scored(segmenter, sheets, split, recipe) for split in ("validation", "test")}
+    seen = {split: _scored(segmenter, sheets, split) for split in ("validation", "test")}
     threshold = recipe.threshold or best_threshold(segmenter, seen["validation"])
     places = dict.fromkeys(sheet.place for sheet, _ in seen["test"])
     metrics = {
@@ -96,12 +97,12 @@ def finish(
     return done, seen["validation"] or seen["test"]
 
 
-def with_seams(segmenter: Segmenter, sheets: Sequence[Sheet]) -> Segmenter:
+def with_seams(segmenter: Segmenter, sheets: Sequence[Labelled]) -> Segmenter:
     """Return the segmenter with what a halo is worth, where none that is to be had is exact."""
     if is_affordable(segmenter.card.receptive_field):
         return segmenter
     places = {sheet.place: sheet for sheet in sheets}
-    corners = [sheet.image[:, :SEAM_EDGE, :SEAM_EDGE] for sheet in places.values()]
+    corners = [sheet.crop(slice(SEAM_EDGE), slice(SEAM_EDGE)).image for sheet in places.values()]
     step = TorchStep(segmenter, device="cpu", precision="fp32")
     return segmenter.with_card(seams=measure_seams(step, corners[:SEAM_IMAGES]))
 
@@ -115,7 +116,7 @@ def best_threshold(segmenter: Segmenter, scored: Scored) -> float:
 
 
 def golden_tile(
-    segmenter: Segmenter, sheets: Sequence[Sheet]
+    segmenter: Segmenter, sheets: Sequence[Labelled]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return a mosaic of four chips, of different places if it can be, and its expected output.
 
@@ -123,7 +124,7 @@ def golden_tile(
         Raw pixels `(bands, 512, 512)` at the model's ground sample distance, and their quantised
         output `(classes, 512, 512)`.
     """
-    known = [s for s in sheets if s.split == "validation"] or list(sheets)
+    known = held(sheets, "validation") or held(sheets, *SPLITS)
     firsts = list({sheet.place: sheet for sheet in reversed(known)}.values())
     chips = [golden_chip(firsts[at % len(firsts)], segmenter.card.gsd) for at in range(4)]
     pixels = np.concatenate([np.concatenate(chips[at : at + 2], axis=2) for at in (0, 2)], axis=1)
@@ -148,9 +149,8 @@ def golden_chip(sheet: Sheet, gsd: float) -> NDArray[np.uint8]:
     return image[:, row : row + GOLDEN_CHIP, col : col + GOLDEN_CHIP]
 
 
-def _scored(segmenter: Segmenter, sheets: Sequence[Sheet], split: str, recipe: Recipe) -> Scored:
-    chosen = [sheet for sheet in sheets if sheet.split == split]
-    return [(sheet, probability(segmenter, sheet, recipe.size)) for sheet in chosen]
+def _scored(segmenter: Segmenter, sheets: Sequence[Labelled], split: str) -> Scored:
+    return [(sheet, probability(segmenter, sheet)) for sheet in held(sheets, split)]
 
 
 def _by_place(scored: Scored, threshold: float) -> dict[str, float]:

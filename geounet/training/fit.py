@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from geounet.backends.torch import keep_large_buffers
 from geounet.errors import TrainingError
 from geounet.training.cards import CardMaker
-from geounet.training.chips import ChipSampler
 from geounet.training.identity import identity
 from geounet.training.learner import Learner
 from geounet.training.lengths import Lengths
 from geounet.training.loader import Loader
 from geounet.training.run import Run
+from geounet.training.sampler import make_sampler
+from geounet.training.sheet import held
+from geounet.training.shown import Shown
 from geounet.training.state import StateFolder
 from geounet.training.trainer import open_trainer, training_precision
 
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from geounet.model import Segmenter
-    from geounet.training.dataset import Sheet
-    from geounet.training.loader import Sampler
     from geounet.training.recipe import Recipe
+    from geounet.training.sheet import Labelled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class FitOptions:
 
 
 def fit(
-    sheets: Sequence[Sheet],
+    sheets: Sequence[Labelled],
     recipe: Recipe,
     out: Path,
     options: FitOptions,
@@ -80,7 +80,7 @@ def fit(
         OptionError: when there is a state and `resume` was not asked for, or one of another run.
     """
     train = [sheet for sheet in sheets if sheet.split == "train"]
-    validation = [sheet for sheet in sheets if sheet.split == "validation"]
+    validation = held(sheets, "validation")
     _check(recipe, train, validation)
     folder = StateFolder(out)
     folder.check(resume=options.resume)
@@ -88,12 +88,12 @@ def fit(
     if options.threads:
         torch.set_num_threads(options.threads)
     options = replace(options, precision=training_precision(options.precision, options.device))
-    sampler = make_sampler(train, recipe, options.seed)
+    sampler = make_sampler(train, Shown.of(recipe), options.seed)
     lengths = Lengths.of(recipe, sampler.steps_per_epoch, options.validate_every)
     trainer = open_trainer(options.device, options.precision, options.processes)
     torch.manual_seed(options.seed)
     learner = Learner(recipe, options.start, trainer, (lengths.total, lengths.epoch))
-    cards = CardMaker(recipe, options, _gsd(recipe, train), learner.network)
+    cards = CardMaker(recipe, options, learner.network)
     with Run(learner, validation, options, lengths, folder, cards) as run:
         run.begin(identity(sheets, recipe, options, lengths))
         with Loader(sampler, learner.steps, lengths.total) as batches:
@@ -103,12 +103,7 @@ def fit(
         return run.end()
 
 
-def make_sampler(train: Sequence[Sheet], recipe: Recipe, seed: int) -> Sampler:
-    """Return where the batches of a recipe come from."""
-    return ChipSampler(train, recipe, seed)
-
-
-def _check(recipe: Recipe, train: Sequence[Sheet], validation: Sequence[Sheet]) -> None:
+def _check(recipe: Recipe, train: Sequence[Labelled], validation: Sequence[Labelled]) -> None:
     if not train:
         raise TrainingError("the dataset has no sheet of split 'train'")
     if recipe.needs_validation and not validation:
@@ -116,11 +111,3 @@ def _check(recipe: Recipe, train: Sequence[Sheet], validation: Sequence[Sheet]) 
             "the recipe keeps or stops by the validation loss, but the dataset has no sheet of "
             "split 'validation'; add some, or set keep = 'last', patience = 0 and another schedule"
         )
-
-
-def _gsd(recipe: Recipe, train: Sequence[Sheet]) -> float:
-    """The ground sample distance of the chips: of whole images, that of the usual one."""
-    if recipe.size is None:
-        return recipe.gsd
-    each = [sheet.gsd * (sheet.pixels**0.5) / recipe.size for sheet in train]
-    return round(float(np.median(each)), 4)

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geounet.model import Segmenter
-    from geounet.training.dataset import Sheet
     from geounet.training.fit import FitOptions
     from geounet.training.lengths import Lengths
     from geounet.training.recipe import Recipe
+    from geounet.training.sheet import Labelled
 
 DIGITS = 12
 
 
 def identity(
-    sheets: Sequence[Sheet], recipe: Recipe, options: FitOptions, lengths: Lengths
+    sheets: Sequence[Labelled], recipe: Recipe, options: FitOptions, lengths: Lengths
 ) -> dict[str, Any]:
     """Return all that the weights depend on, but the machine: JSON values, in words of the user.
 
@@ -40,14 +40,12 @@ def identity(
     }
 
 
-def _data(sheets: Sequence[Sheet]) -> dict[str, str]:
+def _data(sheets: Sequence[Labelled]) -> dict[str, str]:
     """A digest of each place's sheets of each split."""
     found: dict[str, Any] = {}
     for sheet in sheets:
         digest = found.setdefault(f"{sheet.place} {sheet.split}", hashlib.blake2b())
-        digest.update(f"{sheet.name} {sheet.mask.shape} {sheet.gsd} {sheet.weight}".encode())
-        for array in (sheet.image, sheet.mask, sheet.valid):
-            digest.update(array.tobytes())
+        digest.update(sheet.fingerprint().encode())
     return {name: digest.hexdigest()[:DIGITS] for name, digest in found.items()}
 
 

@@ -12,9 +12,10 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from geounet.errors import TrainingError
 from geounet.networks.registry import build, excludes
-from geounet.training.chips import Batch
+from geounet.training.batch import Batch
 from geounet.training.losses import make_loss
 from geounet.training.schedules import make_optimiser, make_schedule
+from geounet.training.shown import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,18 +24,6 @@ if TYPE_CHECKING:
 
     from geounet.model import Segmenter
     from geounet.training.recipe import Recipe
-
-MEAN, STD = (0.45, 0.45, 0.42), (0.22, 0.21, 0.21)
-"""Of aerial images, red, green and blue, as shares of white."""
-
-
-def standard(recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and deviation that a recipe takes out of each band."""
-    bands = recipe.bands
-    if recipe.scaling != "standard":
-        return (0.0,) * bands, (1.0,) * bands
-    known = bands == len(MEAN)
-    return (MEAN, STD) if known else ((sum(MEAN) / 3,) * bands, (sum(STD) / 3,) * bands)
 
 
 class Learner:
@@ -66,8 +55,11 @@ class Learner:
         self._module, self._optimiser = trainer.setup(self.network, self.optimiser)
         self.average = deepcopy(self.network).eval() if recipe.average else None
         self._loss = make_loss(recipe)
-        mean, std = (torch.tensor(v, device=trainer.device) for v in standard(recipe))
-        self._mean, self._std = mean.view(1, -1, 1, 1), std.view(1, -1, 1, 1)
+        shown = Shown.of(recipe).card
+        self._mean, self._std = (
+            torch.tensor(shown[name], device=trainer.device).view(1, -1, 1, 1)
+            for name in ("mean", "std")
+        )
         self._total, self._count = torch.zeros((), device=trainer.device), 0
         self.steps = 0
 
@@ -84,6 +76,8 @@ class Learner:
     def step(self, batch: Batch) -> None:
         """Take one step of the optimiser, of the schedule and of the average."""
         self.network.train()
+        if self.recipe.frozen_statistics:
+            _freeze_statistics(self.network)
         images, masks, valid = self._mine(batch)
         pixels = (images / 255 - self._mean) / self._std * valid  # 0 is the card's mean
         outputs = self._module(pixels.contiguous(memory_format=torch.channels_last))
@@ -202,6 +196,13 @@ def _network(recipe: Recipe, start: Segmenter | None) -> nn.Module:
                 f"{dict(recipe.network_options)}); start from one that is"
             ) from error
     return network
+
+
+def _freeze_statistics(network: nn.Module) -> None:
+    """Have batch normalisation use the statistics it came with, and leave them."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

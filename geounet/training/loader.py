@@ -5,25 +5,12 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from geounet.training.chips import Batch
+    from geounet.training.batch import Batch, Sampler
 
 WORKERS = min(8, os.cpu_count() or 1)
-
-
-class Sampler(Protocol):
-    """Where batches come from."""
-
-    @property
-    def steps_per_epoch(self) -> int | None:
-        """Steps of a pass over the training images; None where there is no such thing."""
-        ...
-
-    def batch(self, step: int) -> Batch:
-        """Return the batch of a step, the same for the same step; from several threads at once."""
-        ...
 
 
 class Loader:

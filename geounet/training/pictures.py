@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from geounet.training.dataset import Sheet
     from geounet.training.score import Scored
+    from geounet.training.sheet import Sheet
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#777777")
 _GREY = "#a0a0a0"

@@ -53,11 +53,11 @@ class Recipe:
     """Changes drawn for each chip, and how far each goes: degrees, shares or probabilities."""
     blank: float = 0.15
     """Share of the chips that are cut by an edge beyond which there is nodata."""
-    split: Split = "given"
+    split: Split = "place"
     """How images come to their splits where the dataset does not say."""
     split_seed: int = 0
     """Seed of a random split."""
-    split_shares: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    split_shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
     """Shares of train, validation and test."""
 
     steps: int | None = 16_000
@@ -95,6 +95,8 @@ class Recipe:
     metrics: tuple[str, ...] = ("pixel_iou",)
     """Figures of each place on test images: `pixel_` + iou, f1, precision, recall, accuracy or
     mean_iou over all its pixels, `image_` + the same as the mean over its images."""
+    frozen_statistics: bool = False
+    """Batch normalisation keeps the statistics it came with, as a short fine-tuning wants."""
     min_area_m2: float = 8.0
     """Smallest footprint the card lets through, square metres."""
 

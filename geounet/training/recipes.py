@@ -20,6 +20,7 @@ _PLAIN = Recipe(
     blank=0.0,
     split="random",
     split_seed=42,
+    split_shares=(0.6, 0.2, 0.2),
     steps=None,
     epochs=50,
     optimiser="adam",

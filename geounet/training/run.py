@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from geounet.training.batch import Batch
     from geounet.training.cards import CardMaker
-    from geounet.training.chips import Batch
-    from geounet.training.dataset import Sheet
     from geounet.training.fit import FitOptions
     from geounet.training.learner import Learner
     from geounet.training.lengths import Lengths
+    from geounet.training.sheet import Sheet
     from geounet.training.state import StateFolder
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ class Run:
 
     def _look(self) -> Look:
         shown = Segmenter(self._cards.card, self.learner.best_weights.eval())
-        return look(shown, self._validation, self._loss, self._recipe.size)
+        return look(shown, self._validation, self._loss)
 
     def _segmenter(self) -> Segmenter:
         return self._cards.segmenter(self.learner.best_weights, self.learner.steps)

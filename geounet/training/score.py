@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from geounet.model import Segmenter
-    from geounet.training.dataset import Sheet
     from geounet.training.losses import Loss
+    from geounet.training.sheet import Sheet
 
     Floats = NDArray[np.float32]
     Scored = Sequence[tuple[Sheet, Floats]]
@@ -52,26 +52,25 @@ class View(NamedTuple):
     """`(1, 1, height, width)`, probability of any class but the background."""
 
 
-def look(segmenter: Segmenter, sheets: Sequence[Sheet], loss: Loss, size: int | None) -> Look:
+def look(segmenter: Segmenter, sheets: Sequence[Sheet], loss: Loss) -> Look:
     """Return loss and IoU over some sheets.
 
     Args:
         segmenter: its network stays on its device.
         sheets: one at least.
         loss: of logits, truth and valid.
-        size: edge that whole images are resized to; None takes the card's ground sample distance.
     """
     losses, pairs = [], {sheet.place: [] for sheet in sheets}  # type: ignore[var-annotated]
     for sheet in sheets:
-        view = _view(segmenter, sheet, size)
+        view = _view(segmenter, sheet)
         losses.append(float(loss(view.logits, view.truth, view.valid)))
         pairs[sheet.place].append((_spread(view, sheet) >= segmenter.card.threshold, sheet.mask))
     return Look(float(np.mean(losses)), {place: iou(each) for place, each in pairs.items()})
 
 
-def probability(segmenter: Segmenter, sheet: Sheet, size: int | None = None) -> Floats:
+def probability(segmenter: Segmenter, sheet: Sheet) -> Floats:
     """Return the probability `(height, width)` on the sheet's own grid, 0 on nodata."""
-    return _spread(_view(segmenter, sheet, size), sheet)
+    return _spread(_view(segmenter, sheet), sheet)
 
 
 def figures(scored: Scored, threshold: float, metrics: Sequence[str]) -> dict[str, float]:
@@ -87,9 +86,11 @@ def figures(scored: Scored, threshold: float, metrics: Sequence[str]) -> dict[st
     return found
 
 
-def _view(segmenter: Segmenter, sheet: Sheet, size: int | None) -> View:
-    card = segmenter.card
-    shape = (size, size) if size else _at_gsd(sheet, card.gsd)
+def _view(segmenter: Segmenter, sheet: Sheet) -> View:
+    card = replace(segmenter.card, input_range=sheet.span)
+    height, width = sheet.shape
+    scale = sheet.gsd / card.gsd
+    shape = max(round(height * scale), 1), max(round(width * scale), 1)
     pixels, truth, valid = sized(sheet.image, sheet.mask, sheet.valid, shape)
     pads = [(0, -extent % card.stride) for extent in shape]
     image = np.pad(pixels.numpy(), ((0, 0), *pads), mode="symmetric")
@@ -102,11 +103,6 @@ def _view(segmenter: Segmenter, sheet: Sheet, size: int | None) -> View:
     p = probability_of(logits, excludes=excludes(segmenter.network))
     foreground = p if p.shape[1] == 1 else 1 - p[:, :1]
     return View(logits, truth[None].to(device), valid[None].to(device), foreground)
-
-
-def _at_gsd(sheet: Sheet, gsd: float) -> tuple[int, int]:
-    height, width = sheet.mask.shape
-    return max(round(height * sheet.gsd / gsd), 1), max(round(width * sheet.gsd / gsd), 1)
 
 
 def _spread(view: View, sheet: Sheet) -> Floats:
