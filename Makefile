@@ -52,7 +52,7 @@ bench: $(BIN)/.ready-dev  ## measure tracing, memory, the walk, outlines, run le
 fuzz: $(BIN)/.ready-dev  ## feed 100,000 inputs to each parser of files (many minutes)
 	$(BIN)/python -m pytest -q -m slow
 
-model: $(BIN)/.ready  ## train the bundled model again: make model DATA=FOLDER (80 minutes on two cores)
+model: $(BIN)/.ready-dev  ## train the bundled model again: make model DATA=FOLDER (80 minutes on two cores)
 	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --recipe buildings \
 		--steps 16000 --seed 1 --name buildings -o geounet/weights/buildings.safetensors --overwrite
 

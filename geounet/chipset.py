@@ -84,6 +84,7 @@ def write_manifest(
                 "only": [f"{_literal(name)}_??????_??????"],
                 "labels": f"{split}/{PARTS[1]}",
                 "gsd": gsds[name],
+                "scene": name,
                 "weight": float(counts[name, split]),
             }
             lines.append("[[set]]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in entries.items()))

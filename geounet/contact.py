@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from rasterio.windows import Window
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 
     from geounet.raster import Reader
 
+_Item = TypeVar("_Item")
+
 ROWS = 12
 """Images shown at most, spread evenly over all."""
 
-_EDGE, _GAP = 256, 8
+EDGE = 256
+"""Longest side of a picture."""
+
+_GAP = 8
 _DARK = 40
 
 
@@ -34,12 +39,27 @@ def write_sheet(path: Path, pairs: Sequence[tuple[str, Path]]) -> list[str]:
         path: of the sheet.
         pairs: each image with its class raster.
     """
-    step = max(len(pairs) / ROWS, 1)
-    shown = [pairs[int(at * step)] for at in range(min(ROWS, len(pairs)))]
-    rows = [_row(image, mask) for image, mask in shown]
-    with staged(path) as temporary:
-        temporary.write_bytes(picture(np.concatenate(rows), "PNG", zlevel=6))
+    shown = spread(pairs)
+    write_rows(path, [_parts(image, mask) for image, mask in shown])
     return [image for image, _ in shown]
+
+
+def spread(items: Sequence[_Item]) -> list[_Item]:
+    """Return as many items as a sheet has rows, evenly over all."""
+    step = max(len(items) / ROWS, 1)
+    return [items[int(at * step)] for at in range(min(ROWS, len(items)))]
+
+
+def write_rows(path: Path, rows: Sequence[Sequence[NDArray[np.uint8]]]) -> None:
+    """Write a PNG of rows of pictures; small ones are enlarged.
+
+    Args:
+        path: of the sheet.
+        rows: pictures `(height, width, 3)` of 256 pixels at most, as many and as large in a row.
+    """
+    with staged(path) as temporary:
+        whole = np.concatenate([_row(parts) for parts in rows])
+        temporary.write_bytes(picture(whole, "PNG", zlevel=6))
 
 
 def overlaid(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -50,18 +70,24 @@ def overlaid(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.
     return np.where(_edges(labels)[..., None], colours, mixed)
 
 
-def _row(image: str, mask: Path) -> NDArray[np.uint8]:
+def _parts(image: str, mask: Path) -> Sequence[NDArray[np.uint8]]:
+    """Image, mask, overlay and masked image."""
     with open_raster(image, indexed=True) as reader:
-        pixels = preview(reader, _EDGE).pixels
+        pixels = preview(reader, EDGE).pixels
     with open_raster(mask, indexed=True) as reader:
         labels = _sampled(reader, pixels.shape[:2])
     plain = np.where((labels != 0)[..., None], _colours()[labels], np.uint8(245))
     masked = np.where((labels != 0)[..., None], pixels, np.uint8(_DARK))
-    times = max(_EDGE // max(labels.shape), 1)  # chips are small
-    high, wide = times * labels.shape[0], times * labels.shape[1]
-    row = np.full((high + _GAP, 4 * (_EDGE + _GAP), 3), 255, np.uint8)
-    for at, part in enumerate((pixels, plain, overlaid(pixels, labels), masked)):
-        left = at * (_EDGE + _GAP) + _GAP // 2
+    return pixels, plain, overlaid(pixels, labels), masked
+
+
+def _row(parts: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    high, wide = parts[0].shape[:2]
+    times = max(EDGE // max(high, wide), 1)  # chips are small
+    high, wide = times * high, times * wide
+    row = np.full((high + _GAP, len(parts) * (EDGE + _GAP), 3), 255, np.uint8)
+    for at, part in enumerate(parts):
+        left = at * (EDGE + _GAP) + _GAP // 2
         shown = part.repeat(times, axis=0).repeat(times, axis=1)
         row[_GAP // 2 :][:high, left : left + wide] = shown
     return row

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from geounet.errors import OptionError, RasterError
+from geounet.model import FIXED
 from geounet.raster import RasterInfo, Reader, suggest_scale
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def check_fit(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
             f"{info.path}: has {info.count} {_bands(info.count)}, model {card.name} expects "
             f"{len(card.bands)} ({', '.join(card.bands)}); {cure}"
         )
-    if not scaled and str(info.dtype) != card.dtype:
+    if not scaled and card.scaling == FIXED and str(info.dtype) != card.dtype:
         low, high = suggest_scale(reader)
         raise RasterError(
             f"{info.path}: pixels are {info.dtype}, model {card.name} expects {card.dtype}; "

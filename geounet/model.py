@@ -30,6 +30,8 @@ BASELINES = {
     "watershed": "what floods from bright places before it floods from dark ones",
 }
 """Names that a run takes for a model though there are no weights; see the room `baselines`."""
+FIXED, SCENE_SCALINGS = "fixed", ("max", "minmax", "l2")
+"""How a card may say that raw pixels are scaled: alike everywhere, or by a statistic a scene."""
 RESERVED = frozenset({"coverage", "layer_styles", "tiles"})
 """Layers that are not a class's."""
 
@@ -50,6 +52,8 @@ class ModelCard:
     """Type of the raw pixels the model knows."""
     input_range: tuple[float, float] = (0.0, 255.0)
     """Raw values that are scaled to 0 and 1."""
+    scaling: str = FIXED
+    """`fixed`: by the range above; `max`, `minmax`, `l2`: the range is that of each scene."""
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     """Mean of each band after scaling to 0–1; nodata is filled with it."""
     std: tuple[float, ...] = (0.25, 0.25, 0.25)
@@ -92,6 +96,9 @@ class ModelCard:
                 f"model card: {len(self.bands)} bands but {len(self.mean)} means "
                 f"and {len(self.std)} standard deviations"
             )
+        if self.scaling not in (FIXED, *SCENE_SCALINGS):
+            known = ", ".join((FIXED, *SCENE_SCALINGS))
+            raise ModelError(f"model card: scaling is {self.scaling!r}; known: {known}")
         if not 0 < self.threshold < 1:
             raise ModelError(
                 f"model card: threshold must lie between 0 and 1, got {self.threshold}"

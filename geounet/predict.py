@@ -72,7 +72,7 @@ def predict(
     model = named(options)
     failures = Failures() if options.on_error == "skip" else None
     with opened(raster, model, options, failures) as reader, State(goals.footprints) as state:
-        model = fitted(model, reader)
+        model = fitted(model, reader, raster, options)
         key = key_of(reader.info, options)
         options = replace(options, bands=bands_of(reader.info, options))
         walk, order = _settled(state, key, model, reader, goals, options)

@@ -27,6 +27,7 @@ from geounet.memory import Room
 from geounet.plan import Plan, PlanOptions, make_plan
 from geounet.raster import RasterInfo, RasterReader, Reader, open_raster
 from geounet.resample import Resampled
+from geounet.spans import at_scene, by_scene
 from geounet.walk import Walk
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def prepared(raster: str | Path, options: InferenceOptions, look: Look = NOWHERE
     """
     model = named(options)
     with opened(raster, model, options) as reader:
-        model = fitted(model, reader)
+        model = fitted(model, reader, raster, options)
         yield walk_of(model, reader, settle_run(model, reader.info, options, look), options)
 
 
@@ -122,9 +123,21 @@ def named(options: InferenceOptions) -> Model:
     return baseline(options.model, options.scale) or load(options.model, options.scale)
 
 
-def fitted(model: Model, reader: Reader) -> Model:
-    """Return the model for a raster; only a baseline has to look at it."""
-    return model.fitted(reader) if isinstance(model, Baseline) else model
+def fitted(model: Model, reader: Reader, raster: str | Path, options: InferenceOptions) -> Model:
+    """Return the model for a raster; a baseline, or a scaling by scene, has to look at all of it.
+
+    Args:
+        model: as it was named.
+        reader: of the grid that is inferred.
+        raster: file or URL of the scene.
+        options: what was asked for.
+    """
+    if isinstance(model, Baseline):
+        return model.fitted(reader)
+    if not by_scene(model):
+        return model
+    with open_raster(raster, bands=reader.info.bands, allow_vrt=options.allow_vrt) as scene:
+        return at_scene(model, scene)
 
 
 def settle_run(

@@ -17,8 +17,8 @@ from geounet.training.chips import ChipSampler, sized
 from geounet.training.dataset import Sheet, load_sheets, read_manifest
 from geounet.training.finish import golden_chip, golden_tile, train, with_seams
 from geounet.training.fit import FitOptions
-from geounet.training.losses import edge_weights, overlap_loss
 from geounet.training.recipes import Recipe, recipe
+from geounet.training.shown import Shown
 
 TINY = Recipe(
     network_options={"stem": 4, "filters": (4, 8)},
@@ -74,31 +74,6 @@ def test_sets_are_drawn_by_weight_not_by_size():
     assert np.allclose(ChipSampler([small, large], TINY, 0)._shares, 0.5)
 
 
-def test_edges_weigh_more():
-    """Pixels within two of an outline carry the extra weight, others one."""
-    truth = torch.zeros(1, 1, 9, 12)
-    truth[..., 6:] = 1
-    assert edge_weights(truth, 3.0)[0, 0, 4].tolist() == [1] * 4 + [4] * 4 + [1] * 4
-
-
-def test_a_perfect_answer_has_hardly_a_loss():
-    """Sure and right is near zero, sure and wrong is large."""
-    truth = (torch.rand(2, 1, 16, 16) > 0.5).float()
-    valid = torch.ones_like(truth)
-    assert overlap_loss((truth - 0.5) * 40, truth, valid, 1.0) < 0.01
-    assert overlap_loss((0.5 - truth) * 40, truth, valid, 1.0) > 10
-
-
-def test_nodata_is_not_learnt_from():
-    """What stands beyond the valid pixels changes neither loss nor gradient."""
-    truth, logits = (torch.rand(2, 1, 16, 16) > 0.5).float(), torch.randn(2, 1, 16, 16)
-    valid = torch.ones_like(truth)
-    valid[..., 12:] = 0
-    other = torch.where(valid > 0, logits, -logits)
-    assert overlap_loss(logits, truth, valid, 0.0) == overlap_loss(other, truth, valid, 0.0)
-    assert overlap_loss(logits, truth, valid, 1.0) != overlap_loss(logits, truth, valid**0, 1.0)
-
-
 def test_nodata_lends_no_colour():
     """On a coarser grid the pixels at the edge of the flight keep their own value."""
     valid = np.zeros((64, 64), bool)
@@ -145,7 +120,7 @@ def test_training_learns_and_writes_a_model(tmp_path):
     assert loaded.card == replace(segmenter.card) or loaded.card.name == "squares"
     assert loaded.card.receptive_field is not None
     assert loaded.card.bytes_per_pixel > 0
-    assert seen[-1][:2] == (50, 60)
+    assert seen[-1][:2] == (60, 60)
     with (tmp_path / "squares.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["place"] for row in rows} == {"", "here"}
@@ -208,7 +183,7 @@ def test_a_manifest_names_images_masks_and_windows(tmp_path, make_raster):
     assert one.mask.sum() == 15 * 20
     assert one.mask[3:18, 5:25].all()
     assert list(load_sheets(tmp_path, manifest, {"here": 0.0})) == []
-    assert next(load_sheets(tmp_path, manifest, {"here": 0.3})).weight == 0.3
+    assert load_sheets(tmp_path, manifest, {"here": 0.3})[0].weight == 0.3
     assert manifest.data == {"here": "ours"}
 
 
@@ -216,7 +191,7 @@ def test_a_manifest_names_images_masks_and_windows(tmp_path, make_raster):
     ("old", "new", "words"),
     [
         ('split = "train"', 'split = "all"', "split is 'all'; known: train"),
-        ("gsd = 0.5", "", "set 1: lacks gsd"),
+        ('labels = "masks"', "", "set 1: lacks labels"),
         ("images/*", "pictures/*", "no image matches"),
         ('labels = "masks"', 'labels = "."', "no mask one.png"),
         ("[[set]]", "[set", "not a TOML manifest"),
@@ -227,6 +202,70 @@ def test_a_bad_manifest_is_refused(tmp_path, make_raster, old, new, words):
     """One line names the file, the set and what is wrong."""
     with pytest.raises(TrainingError, match=words):
         list(load_sheets(tmp_path, _dataset(tmp_path, make_raster, SET.replace(old, new))))
+
+
+NUCLEI = """
+[[set]]
+name = "cells"
+split = "test"
+images = "images/*"
+labels = "labels"
+instances = true
+names = "test.txt"
+[[set]]
+name = "cells"
+split = "train"
+images = "images/*"
+labels = "labels"
+instances = true
+without_names = "test.txt"
+"""
+
+
+def _cells(folder, make_raster, names="b\n"):
+    grey = np.arange(1, 21, dtype=np.uint8)[None].repeat(12, 0)
+    for name, image in (("a", grey), ("b", np.stack([grey] * 3 + [grey // 10 * 255]))):
+        for sub, array in (("images", image), ("labels", (grey > 8) * np.uint16(700))):
+            (folder / sub).mkdir(exist_ok=True)
+            make_raster(array, name=f"{sub}/{name}.png", transform=None, crs=None, driver="PNG")
+    (folder / "test.txt").write_text(names, encoding="utf-8")
+    (folder / "cells.toml").write_text(NUCLEI, encoding="utf-8")
+    return read_manifest(folder / "cells.toml")
+
+
+@pytest.mark.parametrize("names", ["b\n", "b.png\n"])
+def test_a_set_may_name_its_images_in_a_file(tmp_path, make_raster, names):
+    """Stems or file names, a line each; the other set takes those that are not named."""
+    test, train_ = load_sheets(tmp_path, _cells(tmp_path, make_raster, names), shown=Shown(gsd=0.4))
+    assert (test.name, test.split, train_.name, train_.split) == ("b", "test", "a", "train")
+    assert test.gsd == 0.4
+
+
+def test_grey_is_shown_as_three_bands_and_alpha_as_nodata(tmp_path, make_raster):
+    """One band stands for red, green and blue; a pixel whose alpha is 0 has no data."""
+    test, train_ = load_sheets(tmp_path, _cells(tmp_path, make_raster))
+    assert train_.image.shape == test.image.shape == (3, 12, 20)
+    assert (train_.image == np.arange(1, 21)).all()
+    assert train_.valid.all()
+    assert not test.valid[:, :9].any()
+    assert test.valid[:, 9:].all()
+
+
+def test_numbered_objects_are_a_mask_where_the_set_says_so(tmp_path, make_raster):
+    """What is not 0 counts with `instances = true`; without it the values are refused by name."""
+    manifest = _cells(tmp_path, make_raster)
+    assert all(one.mask.sum() == 12 * 12 for one in load_sheets(tmp_path, manifest))
+    for table in manifest.tables:
+        del table["instances"]
+    with pytest.raises(TrainingError, match=r"a\.png: holds 0, 700") as caught:
+        load_sheets(tmp_path, manifest)
+    assert "b.png: holds 0, 700" in str(caught.value)
+
+
+def test_a_name_that_is_no_image_is_told(tmp_path, make_raster):
+    """A list that names what is not there is refused, whole."""
+    with pytest.raises(TrainingError, match="c is no image of set 'cells'"):
+        load_sheets(tmp_path, _cells(tmp_path, make_raster, "b\nc\n"))
 
 
 def test_a_missing_manifest_is_refused(tmp_path):

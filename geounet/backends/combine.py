@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geounet.errors import ModelError
-from geounet.model import OnnxModel, Segmenter
+from geounet.model import FIXED, OnnxModel, Segmenter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,6 +121,7 @@ def _common(first: ModelCard, others: Sequence[ModelCard]) -> ModelCard:
     return replace(
         first,
         name="+".join(card.name for card in cards),
+        scaling=FIXED if any(card.scaling == FIXED for card in cards) else first.scaling,
         threshold=sum(card.threshold for card in cards) / len(cards),
         min_area_m2=sum(card.min_area_m2 for card in cards) / len(cards),
         stride=math.lcm(*(card.stride for card in cards)),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from geounet.backends.combine import Ensemble, ensemble
 from geounet.errors import OptionError
-from geounet.model import OnnxModel, Segmenter, open_model
+from geounet.model import FIXED, OnnxModel, Segmenter, open_model
 
 if TYPE_CHECKING:
     from geounet.backends import Model
@@ -52,9 +52,10 @@ def _weighed(model: Model) -> Model:
 
 
 def _scaled(model: Model, span: tuple[float, float]) -> Model:
+    said: dict[str, Any] = {"input_range": span, "scaling": FIXED}
     if isinstance(model, Ensemble):
-        parts = tuple(part.with_card(input_range=span) for part in model.models)
-        return Ensemble(parts, replace(model.card, input_range=span))
+        parts = tuple(part.with_card(**said) for part in model.models)
+        return Ensemble(parts, replace(model.card, **said))
     if not isinstance(model, Segmenter | OnnxModel):
         raise OptionError(f"model {model.card.name} scales pixels itself; leave --scale out")
-    return model.with_card(input_range=span)
+    return model.with_card(**said)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geounet.backends.golden import golden_output
-from geounet.backends.torch import TorchStep
-from geounet.errors import TrainingError
+from geounet.backends.torch import TorchStep, best_device
 from geounet.evaluation.pixels import iou
 from geounet.halo import is_affordable
 from geounet.model import Segmenter, save_model
@@ -16,7 +16,10 @@ from geounet.outputs import staged
 from geounet.seams import measure_seams
 from geounet.training.chips import sized
 from geounet.training.fit import FitOptions, fit
-from geounet.training.score import probability
+from geounet.training.pictures import write_curve, write_examples
+from geounet.training.score import figures, probability
+from geounet.training.sheet import SPLITS, held
+from geounet.training.state import StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,8 +27,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.training.dataset import Sheet
-    from geounet.training.recipes import Recipe
+    from geounet.training.recipe import Recipe
+    from geounet.training.score import Scored
+    from geounet.training.sheet import Labelled, Sheet
+
+BESIDE = (".csv", ".curve.png", ".examples.png", ".last.safetensors")
+"""What may appear beside a model, by suffix."""
 
 THRESHOLDS = tuple(round(0.3 + 0.02 * step, 2) for step in range(21))
 GOLDEN_CHIP = 256
@@ -34,13 +41,16 @@ SEAM_EDGE, SEAM_IMAGES = 512, 4
 
 
 def train(
-    sheets: Sequence[Sheet],
+    sheets: Sequence[Labelled],
     recipe: Recipe,
     out: Path,
     options: FitOptions,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> Segmenter:
     """Fit a network, calibrate it on the validation sheets, score it on the test sheets, write it.
+
+    Beside the model appear its record (`.csv`), its curve and examples (`.curve.png`,
+    `.examples.png`), and the last weights (`.last.safetensors`) where the best are kept.
 
     Args:
         sheets: of all splits.
@@ -51,51 +61,62 @@ def train(
 
     Raises:
         TrainingError: when there is nothing to train on, or training fails.
+        OptionError: when a package is missing, or the state beside `out` is of another run.
     """
-    if not any(sheet.split == "train" for sheet in sheets):
-        raise TrainingError("the dataset has no sheet of split 'train'")
     segmenter = fit(sheets, recipe, out, options, progress)
-    segmenter = with_seams(finish(segmenter, sheets), sheets)
+    segmenter.network.to(best_device(options.device))
+    segmenter, shown = finish(segmenter, sheets, recipe)
+    segmenter.network.cpu()
+    segmenter = with_seams(segmenter, sheets)
+    folder = StateFolder(out)
+    write_curve(out.with_suffix(".curve.png"), folder.record, segmenter.card.name)
+    if shown:
+        write_examples(out.with_suffix(".examples.png"), shown, segmenter.card.threshold)
+    copies = [(folder.record, ".csv"), (folder.last, ".last.safetensors")]
+    for source, suffix in copies[: 1 + folder.last.exists()]:
+        with staged(out.with_suffix(suffix)) as path:
+            shutil.copyfile(source, path)
     with staged(out) as path:
         save_model(path, segmenter, golden_tile(segmenter, sheets))
+    folder.discard()
     return segmenter
 
 
-def finish(segmenter: Segmenter, sheets: Sequence[Sheet]) -> Segmenter:
-    """Return the segmenter with a threshold chosen on validation and figures from test sheets."""
-    threshold = best_threshold(segmenter, [s for s in sheets if s.split == "validation"])
-    segmenter = segmenter.with_card(threshold=threshold)
-    return segmenter.with_card(metrics=test_figures(segmenter, sheets))
+def finish(
+    segmenter: Segmenter, sheets: Sequence[Labelled], recipe: Recipe
+) -> tuple[Segmenter, Scored]:
+    """Return the segmenter with threshold and figures on its card, and what to show of it."""
+    seen = {split: _scored(segmenter, sheets, split) for split in ("validation", "test")}
+    threshold = recipe.threshold or best_threshold(segmenter, seen["validation"])
+    places = dict.fromkeys(sheet.place for sheet, _ in seen["test"])
+    metrics = {
+        place: figures([s for s in seen["test"] if s[0].place == place], threshold, recipe.metrics)
+        for place in places
+    }
+    done = segmenter.with_card(threshold=threshold, metrics=metrics)
+    return done, seen["validation"] or seen["test"]
 
 
-def with_seams(segmenter: Segmenter, sheets: Sequence[Sheet]) -> Segmenter:
+def with_seams(segmenter: Segmenter, sheets: Sequence[Labelled]) -> Segmenter:
     """Return the segmenter with what a halo is worth, where none that is to be had is exact."""
     if is_affordable(segmenter.card.receptive_field):
         return segmenter
     places = {sheet.place: sheet for sheet in sheets}
-    corners = [sheet.image[:, :SEAM_EDGE, :SEAM_EDGE] for sheet in places.values()]
+    corners = [sheet.crop(slice(SEAM_EDGE), slice(SEAM_EDGE)).image for sheet in places.values()]
     step = TorchStep(segmenter, device="cpu", precision="fp32")
     return segmenter.with_card(seams=measure_seams(step, corners[:SEAM_IMAGES]))
 
 
-def best_threshold(segmenter: Segmenter, sheets: Sequence[Sheet]) -> float:
+def best_threshold(segmenter: Segmenter, scored: Scored) -> float:
     """Return the threshold with the largest mean IoU over places; the card's without sheets."""
-    if not sheets:
+    if not scored:
         return segmenter.card.threshold
-    scored = [(sheet, probability(segmenter, sheet)) for sheet in sheets]
     means = [float(np.mean(list(_by_place(scored, at).values()))) for at in THRESHOLDS]
     return THRESHOLDS[int(np.argmax(means))]
 
 
-def test_figures(segmenter: Segmenter, sheets: Sequence[Sheet]) -> dict[str, dict[str, float]]:
-    """Return the pixel IoU of each place on sheets of the split `test`."""
-    scored = [(s, probability(segmenter, s)) for s in sheets if s.split == "test"]
-    found = _by_place(scored, segmenter.card.threshold)
-    return {place: {"pixel_iou": round(value, 4)} for place, value in found.items()}
-
-
 def golden_tile(
-    segmenter: Segmenter, sheets: Sequence[Sheet]
+    segmenter: Segmenter, sheets: Sequence[Labelled]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return a mosaic of four chips, of different places if it can be, and its expected output.
 
@@ -103,7 +124,7 @@ def golden_tile(
         Raw pixels `(bands, 512, 512)` at the model's ground sample distance, and their quantised
         output `(classes, 512, 512)`.
     """
-    known = [s for s in sheets if s.split == "validation"] or list(sheets)
+    known = held(sheets, "validation") or held(sheets, *SPLITS)
     firsts = list({sheet.place: sheet for sheet in reversed(known)}.values())
     chips = [golden_chip(firsts[at % len(firsts)], segmenter.card.gsd) for at in range(4)]
     pixels = np.concatenate([np.concatenate(chips[at : at + 2], axis=2) for at in (0, 2)], axis=1)
@@ -128,9 +149,11 @@ def golden_chip(sheet: Sheet, gsd: float) -> NDArray[np.uint8]:
     return image[:, row : row + GOLDEN_CHIP, col : col + GOLDEN_CHIP]
 
 
-def _by_place(
-    scored: Sequence[tuple[Sheet, NDArray[np.float32]]], threshold: float
-) -> dict[str, float]:
+def _scored(segmenter: Segmenter, sheets: Sequence[Labelled], split: str) -> Scored:
+    return [(sheet, probability(segmenter, sheet)) for sheet in held(sheets, split)]
+
+
+def _by_place(scored: Scored, threshold: float) -> dict[str, float]:
     places = dict.fromkeys(sheet.place for sheet, _ in scored)
     return {
         place: iou([(p >= threshold, s.mask) for s, p in scored if s.place == place])

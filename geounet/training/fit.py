@@ -1,40 +1,33 @@
-"""The training loop: chips in, a segmenter out."""
+"""The training loop: batches in, a segmenter out, exactly the same after an interruption."""
 
 from __future__ import annotations
 
-import csv
-import logging
-import time
-from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
 
-from geounet.backends.torch import best_device, keep_large_buffers
+from geounet.backends.torch import keep_large_buffers
 from geounet.errors import TrainingError
-from geounet.model import ModelCard, Segmenter, save_model
-from geounet.networks.field import receptive_field
-from geounet.networks.memory import bytes_per_pixel
-from geounet.networks.registry import build, total_stride
-from geounet.training.chips import ChipSampler
-from geounet.training.losses import overlap_loss
-from geounet.training.score import score_sheets
+from geounet.training.cards import CardMaker
+from geounet.training.identity import identity
+from geounet.training.learner import Learner
+from geounet.training.lengths import Lengths
+from geounet.training.loader import Loader
+from geounet.training.run import Run
+from geounet.training.sampler import make_sampler
+from geounet.training.sheet import held
+from geounet.training.shown import Shown
+from geounet.training.state import StateFolder
+from geounet.training.trainer import open_trainer, training_precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from geounet.training.chips import Batch
-    from geounet.training.dataset import Sheet
-    from geounet.training.recipes import Recipe
-
-log = logging.getLogger(__name__)
-
-LOG_EVERY = 50
-MEAN, STD = (0.45, 0.45, 0.42), (0.22, 0.21, 0.21)
+    from geounet.model import Segmenter
+    from geounet.training.recipe import Recipe
+    from geounet.training.sheet import Labelled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,156 +41,73 @@ class FitOptions:
     seed: int = 0
     """Seed of weights and chips."""
     device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
+    """auto, cpu, mps, cuda or cuda:N."""
+    precision: str = "auto"
+    """fp32, bf16 or fp16; auto takes 16 bits where that is faster."""
+    processes: int = 1
+    """Processes that share each batch, one a GPU."""
     threads: int | None = None
     """Threads of torch on a CPU, None for all cores."""
-    validate_every: int = 1000
-    """Steps between two looks at the validation sheets, each with a checkpoint."""
+    validate_every: int | None = None
+    """Steps between two looks at the validation sheets; None: an epoch, or a tenth of
+    the steps, 1,000 at most."""
+    resume: bool = False
+    """Go on from the state beside the output; the result is that of one uninterrupted run."""
+    state_every_s: float = 60.0
+    """Seconds between two states on disk."""
     provenance: Any = None
     """What the card says under `training`, beside recipe, seed and steps."""
 
 
 def fit(
-    sheets: Sequence[Sheet],
+    sheets: Sequence[Labelled],
     recipe: Recipe,
     out: Path,
     options: FitOptions,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> Segmenter:
-    """Train a network and write it to a file, again at each validation.
+    """Train a network; everything written stands in `OUT.state/`, which the caller discards.
 
     Args:
         sheets: of the splits train and validation.
         recipe: network and schedule.
-        out: `.safetensors` to write; a `.csv` beside it logs losses and scores.
+        out: file that the model is going to be.
         options: seed, device, name.
         progress: called with steps done, steps in total, and the loss as text.
 
     Raises:
         TrainingError: when there is nothing to train on, or the loss is no longer finite.
+        OptionError: when there is a state and `resume` was not asked for, or one of another run.
     """
     train = [sheet for sheet in sheets if sheet.split == "train"]
-    if not train:
-        raise TrainingError("the dataset has no sheet of split 'train'")
+    validation = held(sheets, "validation")
+    _check(recipe, train, validation)
+    folder = StateFolder(out)
+    folder.check(resume=options.resume)
     keep_large_buffers()
     if options.threads:
         torch.set_num_threads(options.threads)
+    options = replace(options, precision=training_precision(options.precision, options.device))
+    sampler = make_sampler(train, Shown.of(recipe), options.seed)
+    lengths = Lengths.of(recipe, sampler.steps_per_epoch, options.validate_every)
+    trainer = open_trainer(options.device, options.precision, options.processes)
     torch.manual_seed(options.seed)
-    run = _Run(recipe, options, ChipSampler(train, recipe, options.seed))
-    validation = [sheet for sheet in sheets if sheet.split == "validation"]
-    with ThreadPoolExecutor(1) as loader, out.with_suffix(".csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["step", "seconds", "loss", "place", "iou"])
-        pending = loader.submit(run.sampler.batch, 0)
-        for step in range(1, recipe.steps + 1):
-            batch = pending.result()
-            pending = loader.submit(run.sampler.batch, step)
-            run.step(batch)
-            if step % LOG_EVERY == 0:
-                rows.writerow([step, round(run.seconds), f"{run.loss():.4f}", "", ""])
-                file.flush()
-                progress(step, recipe.steps, f"loss {run.loss():.3f}")
-            if step % options.validate_every == 0 or step == recipe.steps:
-                segmenter = run.segmenter(step)
-                save_model(out, segmenter)
-                for place, iou in score_sheets(segmenter, validation).items():
-                    rows.writerow([step, round(run.seconds), "", place, f"{iou:.4f}"])
-                    log.info("step %d: %s IoU %.3f", step, place, iou)
-    return run.segmenter(recipe.steps)
+    learner = Learner(recipe, options.start, trainer, (lengths.total, lengths.epoch))
+    cards = CardMaker(recipe, options, learner.network)
+    with Run(learner, validation, options, lengths, folder, cards) as run:
+        run.begin(identity(sheets, recipe, options, lengths))
+        with Loader(sampler, learner.steps, lengths.total) as batches:
+            while not run.done:
+                run.step(batches.take())
+                progress(learner.steps, lengths.total, run.note)
+        return run.end()
 
 
-def _network(recipe: Recipe, start: Segmenter | None) -> nn.Module:
-    network = build(recipe.network, recipe.network_options)
-    if start is not None:
-        try:
-            network.load_state_dict(start.network.state_dict())
-        except RuntimeError as error:
-            raise TrainingError(
-                f"model {start.card.name} is not of the recipe's network ({recipe.network}, "
-                f"{dict(recipe.network_options)}); start from one that is"
-            ) from error
-    return network
-
-
-class _Run:
-    """The state of a run: network, its running average, optimiser, schedule."""
-
-    def __init__(self, recipe: Recipe, options: FitOptions, sampler: ChipSampler) -> None:
-        self.recipe, self.options, self.sampler = recipe, options, sampler
-        self.device = torch.device(best_device(options.device))
-        self.network = _network(recipe, options.start)
-        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = deepcopy(self.network).eval()
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+def _check(recipe: Recipe, train: Sequence[Labelled], validation: Sequence[Labelled]) -> None:
+    if not train:
+        raise TrainingError("the dataset has no sheet of split 'train'")
+    if recipe.needs_validation and not validation:
+        raise TrainingError(
+            "the recipe keeps or stops by the validation loss, but the dataset has no sheet of "
+            "split 'validation'; add some, or set keep = 'last', patience = 0 and another schedule"
         )
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.1
-        )
-        self.mean = torch.tensor(MEAN, device=self.device).view(1, -1, 1, 1)
-        self.std = torch.tensor(STD, device=self.device).view(1, -1, 1, 1)
-        self.started = time.monotonic()
-        self.losses: list[Tensor] = []
-        self.steps = 0
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
-
-    def loss(self) -> float:
-        """Mean loss of the last steps; refuses to go on with one that is not finite."""
-        mean = float(torch.stack(self.losses).mean())
-        if mean != mean:  # noqa: PLR0124
-            raise TrainingError("the loss is no longer finite; try a smaller learning rate")
-        return mean
-
-    def step(self, batch: Batch) -> None:
-        """One step of the optimiser and of the average."""
-        images = batch.images.to(self.device, memory_format=torch.channels_last)
-        masks, valid = batch.masks.to(self.device), batch.valid.to(self.device)
-        pixels = (images / 255 - self.mean) / self.std * valid  # 0 is the card's mean
-        with torch.autocast(self.device.type, torch.bfloat16):
-            logits = self.network(pixels)
-        loss = overlap_loss(logits.float(), masks, valid, self.recipe.edge_weight)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
-        self.schedule.step()
-        self.losses = [*self.losses[1 - LOG_EVERY :], loss.detach()]
-        self.steps += 1
-        self._update_average()
-
-    def _update_average(self) -> None:
-        decay = min(self.recipe.average, (1 + self.steps) / (10 + self.steps))
-        new = self.network.state_dict()
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(new[name], 1 - decay)
-            else:
-                value.copy_(new[name])
-
-    def segmenter(self, step: int) -> Segmenter:
-        """Return the averaged network under a card."""
-        network = deepcopy(self.average).cpu().to(memory_format=torch.contiguous_format).eval()
-        recipe = asdict(self.recipe)
-        card = ModelCard(
-            name=self.options.name,
-            network=self.recipe.network,
-            network_options=self.recipe.network_options,
-            mean=MEAN,
-            std=STD,
-            gsd=self.recipe.gsd,
-            min_area_m2=self.recipe.min_area_m2,
-            stride=total_stride(network),
-            receptive_field=receptive_field(network, len(MEAN)),
-            bytes_per_pixel=bytes_per_pixel(network, len(MEAN)),
-            training={
-                **(self.options.provenance or {}),
-                "recipe": recipe,
-                "seed": self.options.seed,
-                "step": step,
-            },
-        )
-        return Segmenter(card, network)

@@ -1,50 +1,92 @@
-"""Named recipes: what a network is and how it is trained, as plain numbers."""
+"""Recipes by name: our own, and set-ups from the literature with the numbers they published.
+
+Where a source is silent, the value is ours; docs/training.md says which.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
 from geounet.errors import TrainingError
+from geounet.training.recipe import Recipe
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+__all__ = ["RECIPES", "Recipe", "recipe"]
 
+_PLAIN = Recipe(
+    size=256,
+    mask_filter="nearest",
+    scaling="255",
+    augment={},
+    blank=0.0,
+    split="random",
+    split_seed=42,
+    split_shares=(0.6, 0.2, 0.2),
+    steps=None,
+    epochs=50,
+    optimiser="adam",
+    learning_rate=1e-4,
+    weight_decay=0.0,
+    schedule="constant",
+    clip=0.0,
+    average=0.0,
+    loss="cross-entropy",
+    keep="best",
+    threshold=0.5,
+    metrics=("image_iou", "image_f1", "image_mean_iou"),
+    min_area_m2=0.0,
+)
+"""Whole images, Adam, cross-entropy, no augmentation: what the literature below starts from."""
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything `geounet train` needs beside the data."""
-
-    network: str = "unet"
-    """Name of the network in the registry."""
-    network_options: Mapping[str, Any] = field(default_factory=dict)
-    """Its options."""
-    gsd: float = 0.3
-    """Ground sample distance the model is made for, metres."""
-    gsd_range: tuple[float, float] = (0.2, 0.5)
-    """Ground sample distances drawn in training, log-uniform, metres."""
-    steps: int = 16_000
-    """Optimiser steps."""
-    batch_size: int = 8
-    """Chips in a step."""
-    chip: int = 256
-    """Edge of a chip in pixels."""
-    learning_rate: float = 2e-3
-    """Peak of the one-cycle schedule (Smith and Topin 2017, arXiv:1708.07120)."""
-    weight_decay: float = 1e-2
-    """Of AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101)."""
-    average: float = 0.998
-    """Decay of the running average of the weights, which is what is kept."""
-    min_area_m2: float = 8.0
-    """Smallest footprint the card lets through, square metres."""
-    blank: float = 0.15
-    """Share of the chips that are cut by an edge beyond which there is nodata."""
-    edge_weight: float = 1.0
-    """Extra weight of pixels within 2 pixels of an outline."""
-
+_WORKSHOP = replace(
+    _PLAIN,
+    network="workshop",
+    learning_rate=1e-3,
+    batch_size=32,
+    epochs=100,
+    split_shares=(0.8, 0.2, 0.0),
+)
 
 RECIPES: dict[str, Recipe] = {
     "buildings": Recipe(network_options={"stem": 16, "filters": (32, 64, 128, 256)}),
+    "field": Recipe(network="field"),
+    "coastal": replace(_PLAIN, network="coastal", size=1024, batch_size=2),
+    "nuclei": replace(
+        _PLAIN,
+        network="nuclei",
+        epochs=10,
+        schedule="plateau",
+        patience=20,
+    ),
+    "workshop": _WORKSHOP,
+    "workshop-grey": replace(_WORKSHOP, network_options={"bands": 1}, batch_size=16, epochs=10),
+    "workshop-first": replace(_WORKSHOP, network="workshop-first"),
+    "elu": replace(
+        _PLAIN,
+        network="elu",
+        loss="dice-entropy",
+        schedule="inverse-time",
+        metrics=(*_PLAIN.metrics, "image_recall"),
+    ),
+    "separable": replace(
+        _PLAIN, network="separable", network_options={"classes": 2}, size=160, batch_size=32
+    ),
+    "light": replace(
+        _PLAIN,
+        network="light",
+        network_options={"bands": 1},
+        size=128,
+        image_filter="lanczos",
+        learning_rate=1e-3,
+        batch_size=16,
+        epochs=40,
+        schedule="constant-then-tenth",
+        split="sorted",
+        augment={"rotate": 10.0, "shift": 0.1, "zoom": 0.1},
+        threshold=0.1,
+    ),
+    "unetplusplus": replace(
+        _PLAIN, network="unetplusplus", learning_rate=3e-4, loss="boundary", edge_weight=0.0
+    ),
 }
 
 

@@ -1,0 +1,58 @@
+"""A folder of images and masks → labelled images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geounet.errors import TrainingError
+from geounet.inputs import find_rasters
+from geounet.training.listed import MaskFile
+
+if TYPE_CHECKING:
+    from geounet.training.listing import Listing
+
+MASKS = ("masks", "labels")
+"""Folders of masks beside `images`."""
+ENDINGS = ("_mask", "_label")
+"""What a mask's stem has more than its image's, where both lie in one folder."""
+
+
+def list_folder(listing: Listing, folder: Path) -> None:
+    """Note every image with its mask; an image or a mask that is alone is a fault.
+
+    Images lie in `images` and their masks, of the same stems, in `masks` or `labels`; or both lie
+    in one folder as `NAME.tif` and `NAME_mask.png`.
+
+    Raises:
+        TrainingError: it is no such folder.
+    """
+    images = folder / "images"
+    beside = next((folder / name for name in MASKS if (folder / name).is_dir()), None)
+    if images.is_dir() and beside is not None:
+        pictures, masks = _stems(images), _stems(beside)
+    else:
+        every = _stems(folder)
+        masks = {_bare(stem): path for stem, path in every.items() if _bare(stem) != stem}
+        pictures = {stem: path for stem, path in every.items() if _bare(stem) == stem}
+        if not masks:
+            raise TrainingError(
+                f"{folder}: is no dataset (expected images/ with masks/ or labels/, NAME.tif with "
+                "NAME_mask.png, or a dataset.toml); see docs/own-labels.md"
+            )
+    for stem in sorted(set(pictures) | set(masks)):
+        if stem not in masks:
+            listing.faults.append(f"{pictures[stem]}: has no mask; draw it, or take the image away")
+        elif stem not in pictures:
+            listing.faults.append(f"{masks[stem]}: has no image; add it, or take the mask away")
+        else:
+            listing.add(pictures[stem], MaskFile(str(masks[stem])), place=folder.resolve().name)
+
+
+def _stems(folder: Path) -> dict[str, Path]:
+    return {Path(path).stem: Path(path) for path in find_rasters([str(folder)])}
+
+
+def _bare(stem: str) -> str:
+    ending = next((end for end in ENDINGS if stem.endswith(end)), "")
+    return stem.removesuffix(ending)

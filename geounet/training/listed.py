@@ -1,0 +1,223 @@
+"""Labelled images that are known, but not held: each crop is read from the files."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import shapely
+from rasterio.windows import Window
+
+from geounet.annotations.shapes import draw, fault
+from geounet.errors import TrainingError
+from geounet.raster import identity, open_raster
+from geounet.training.sheet import Crop, Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from geounet.annotations.shapes import Shape
+    from geounet.places import Block
+    from geounet.raster import RasterReader
+
+_OPEN = 32
+"""Files that are open at a time."""
+
+
+class Truth(Protocol):
+    """Where the mask of an image comes from."""
+
+    def read(self, window: Window) -> NDArray[np.bool_]:
+        """Return the mask of a window of the image, True = building."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return what tells whether it is still the same."""
+        ...
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A raster of the same size: what is not 0 is a building."""
+
+    path: str
+    """The file."""
+
+    def read(self, window: Window) -> NDArray[np.bool_]:
+        """Return the mask of a window of the image, True = building."""
+        mask: NDArray[np.bool_] = opened(self.path, (1,)).read(window).data[0] > 0
+        return mask
+
+    def fingerprint(self) -> str:
+        """Return what tells whether it is still the same."""
+        return repr(identity(self.path))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Outlines in the image's pixels, drawn where they are asked for."""
+
+    shapes: NDArray[np.object_]
+    """Geometries."""
+    tree: shapely.STRtree
+    """Of their boxes."""
+
+    @classmethod
+    def of(cls, shapes: Sequence[Shape]) -> Drawn:
+        """Return the truth of shapes; those that have no area are left out."""
+        good = np.array([s.geometry for s in shapes if fault(s.geometry) is None], object)
+        return cls(good, shapely.STRtree(good))
+
+    def read(self, window: Window) -> NDArray[np.bool_]:
+        """Return the mask of a window of the image, True = building."""
+        rows, cols = window.toslices()
+        here = shapely.box(cols.start, rows.start, cols.stop, rows.stop)
+        near = np.sort(self.tree.query(here))
+        return draw([(shape, 1) for shape in self.shapes[near]], window).astype(np.bool_)
+
+    def fingerprint(self) -> str:
+        """Return what tells whether it is still the same."""
+        return hashlib.blake2b(b"".join(shapely.to_wkb(self.shapes)), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A mask in memory."""
+
+    mask: NDArray[np.bool_]
+    """`(height, width)`."""
+
+    def read(self, window: Window) -> NDArray[np.bool_]:
+        """Return the mask of a window of the image, True = building."""
+        mask: NDArray[np.bool_] = self.mask[window.toslices()]
+        return mask
+
+    def fingerprint(self) -> str:
+        """Return what tells whether it is still the same."""
+        return hashlib.blake2b(np.packbits(self.mask).tobytes(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A labelled image, or a window of one, read crop by crop; see `Labelled`."""
+
+    path: str
+    """The image."""
+    truth: Truth
+    """Its mask."""
+    name: str
+    """Stem of the file."""
+    place: str
+    """Name of the set it belongs to."""
+    split: str
+    """train, validation or test."""
+    gsd: float
+    """Metres a pixel."""
+    window: Window
+    """The part of the image that counts."""
+    bands: tuple[int, ...]
+    """Bands that are read, 1-based."""
+    weight: float = 1.0
+    """Share of the chips that come from the whole set."""
+    scene: str = ""
+    """Images of the same scene share its statistic."""
+    span: tuple[float, float] = (0.0, 255.0)
+    """Raw values that are scaled to 0 and 1."""
+    edge: int = 0
+    """Of a block of ground, pixels; 0 = no blocks."""
+    held: frozenset[Block] = field(default_factory=frozenset)
+    """Blocks that are held out: they are shown as nodata."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return int(self.window.height), int(self.window.width)
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def sparse(self) -> bool:
+        """Whether parts are held out."""
+        return bool(self.held)
+
+    def crop(self, rows: slice, cols: slice) -> Crop:
+        """Return a part; what lies beyond the image is cut off."""
+        top, bottom, _ = rows.indices(self.shape[0])
+        left, right, _ = cols.indices(self.shape[1])
+        window = Window(
+            self.window.col_off + left, self.window.row_off + top, right - left, bottom - top
+        )
+        patch = opened(self.path, self.bands).read(window)
+        valid = patch.valid & ~self._hidden(window) if self.held else patch.valid
+        image: NDArray[Any] = patch.data
+        return Crop(image, self.truth.read(window), valid)
+
+    def loaded(self) -> Sheet:
+        """Return the same in memory."""
+        image, mask, valid = self.crop(slice(None), slice(None))
+        return Sheet(
+            name=self.name,
+            place=self.place,
+            split=self.split,
+            image=image,
+            mask=mask,
+            valid=valid,
+            gsd=self.gsd,
+            weight=self.weight,
+            span=self.span,
+            sparse=self.sparse,
+        )
+
+    def fingerprint(self) -> str:
+        """Return a digest of what its files are and of what is said of it; reads no pixel."""
+        said = [
+            getattr(self, entry.name)
+            for entry in fields(self)
+            if entry.name not in ("truth", "held")
+        ]
+        held = [*said, sorted(self.held), identity(self.path), self.truth.fingerprint()]
+        return hashlib.blake2b(repr(held).encode(), digest_size=8).hexdigest()
+
+    def _hidden(self, window: Window) -> NDArray[np.bool_]:
+        """Where a window lies in blocks that are held out."""
+        rows, cols = (np.arange(s.start, s.stop) // self.edge for s in window.toslices())
+        hidden = np.zeros((len(rows), len(cols)), np.bool_)
+        for row, col in self.held:
+            hidden |= (rows == row)[:, None] & (cols == col)
+        return hidden
+
+
+@lru_cache(_OPEN)
+def opened(path: str, bands: tuple[int, ...] | None) -> RasterReader:
+    """Return a reader of a file, kept open among the last ones."""
+    return open_raster(path, bands=bands)
+
+
+def shown_bands(path: str, bands: int) -> tuple[int, ...]:
+    """Return the bands that a model of some bands is shown; alpha is never one of them.
+
+    Args:
+        path: of the image.
+        bands: of the model. A grey image is shown to a model of three as three equal bands; of
+            more than three the first three are taken.
+
+    Raises:
+        RasterError: the image cannot be opened.
+        TrainingError: it has too few bands, or too many.
+    """
+    found = opened(path, None).bands
+    if len(found) == 1:
+        return found * bands
+    if bands == 1 or len(found) < bands:
+        raise TrainingError(
+            f"{path}: has {len(found)} bands (expected {bands}); write the ones that are meant"
+        )
+    return found[:bands]

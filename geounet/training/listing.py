@@ -1,0 +1,178 @@
+"""Gather labelled images and everything that is wrong with them, before anything is learnt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rasterio.windows import Window
+
+from geounet.errors import GeounetError, TrainingError
+from geounet.spans import Statistic, scene_statistic
+from geounet.training.listed import Listed, MaskFile, opened, shown_bands
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from geounet.training.listed import Truth
+    from geounet.training.sheet import Labelled, Sheet
+    from geounet.training.shown import Shown
+
+HELD = 2**28
+"""Pixels of training sheets that are held in memory; of more, each crop is read from its file."""
+_STRIP = 1024
+_MASK_VALUES = ({0, 1}, {0, 255})
+
+
+class Listing:
+    """Labelled images as they are found; a bad one is noted, not raised."""
+
+    def __init__(self, source: Path, shown: Shown) -> None:
+        """Begin with nothing.
+
+        Args:
+            source: what the user named, for messages.
+            shown: what the recipe says of the images; its gsd counts where nobody knows an
+                image's own, and pixels of more than 8 bits are welcome where each scene has its
+                own scale.
+        """
+        opened.cache_clear()
+        self.listed: list[Listed | Sheet] = []
+        self.faults: list[str] = []
+        self._source, self._shown = source, shown
+        self._scenes: dict[str, Statistic] = {}
+
+    def add(  # noqa: PLR0913 - what a manifest says of a set
+        self,
+        path: Path,
+        truth: Truth,
+        *,
+        place: str,
+        split: str = "train",
+        gsd: float | None = None,
+        weight: float = 1.0,
+        window: Sequence[int] | None = None,
+        instances: bool = False,
+        scene: str | None = None,
+    ) -> None:
+        """Note an image with its mask, or what is wrong with them.
+
+        Args:
+            path: of the image.
+            truth: its mask.
+            place: name of its set.
+            split: train, validation or test.
+            gsd: metres a pixel; None takes the image's own, else the model's.
+            weight: of its set.
+            window: column, row, width and height of the part that counts.
+            instances: a mask numbers its objects, so it may hold any value.
+            scene: images of the same scene share its statistic; None: each image is one.
+        """
+        try:
+            bands = shown_bands(str(path), self._shown.bands)
+            info = opened(str(path), bands).info
+            if info.dtype != np.uint8 and not self._shown.scene:
+                raise TrainingError(
+                    f"{path}: has pixels of {info.dtype} (expected 8 bits); "
+                    "cut it with geounet chips --scale MIN,MAX"
+                )
+            if isinstance(truth, MaskFile):
+                check_mask(truth.path, path, info.shape, instances=instances)
+            part = _window(path, info.shape, window)
+            own = gsd if gsd is not None else info.gsd
+            if self._shown.scene:
+                found = scene_statistic(opened(str(path), bands))
+                self._scenes.setdefault(scene or str(path), Statistic()).merge(found)
+            self.listed.append(
+                Listed(
+                    path=str(path), truth=truth, name=path.stem, place=place, split=split,
+                    gsd=self._shown.gsd if own is None else float(own), window=part, bands=bands,
+                    weight=weight, scene=scene or str(path),
+                )
+            )  # fmt: skip
+        except GeounetError as error:
+            self.faults.append(str(error))
+
+    def sheets(self, listed: Iterable[Listed | Sheet]) -> list[Labelled]:
+        """Return listed images, held in memory but where training sheets are too many.
+
+        Raises:
+            TrainingError: with every fault that was found, one a line.
+        """
+        listed = list(listed)
+        pixels = sum(one.pixels for one in listed if one.split == "train")
+        found = [self._ready(one, hold=one.split != "train" or pixels <= HELD) for one in listed]
+        if self.faults:
+            faults = list(dict.fromkeys(self.faults))
+            what = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+            lines = "".join(f"\n  {fault}" for fault in faults)
+            raise TrainingError(f"{self._source}: {what}, nothing was trained{lines}")
+        return [one for one in found if one is not None]
+
+    def _ready(self, one: Listed | Sheet, *, hold: bool) -> Sheet | Listed | None:
+        try:
+            if isinstance(one, Listed):
+                one = self._spanned(one)
+                if hold:
+                    return one.loaded()
+                _probe(one)
+        except GeounetError as error:
+            self.faults.append(str(error))
+            return None
+        return one
+
+    def _spanned(self, one: Listed) -> Listed:
+        """The image with the black and white of its scene."""
+        if not self._shown.scene:
+            return one
+        return replace(one, span=self._scenes[one.scene].span(self._shown.scene))
+
+
+def _probe(one: Listed) -> None:
+    """Read the first row and the last, which a file that is cut off lacks.
+
+    Raises:
+        RasterError: the file is damaged.
+    """
+    height = one.shape[0]
+    for row in (0, height - 1):
+        one.crop(slice(row, row + 1), slice(None))
+
+
+def check_mask(path: str, image: Path, shape: tuple[int, int], *, instances: bool) -> None:
+    """Refuse a mask that is not of its image's size, or holds what is no mask.
+
+    Raises:
+        TrainingError: what was found, and what was expected.
+    """
+    reader = opened(path, (1,))
+    if reader.info.shape != shape:
+        raise TrainingError(
+            f"{path}: is {reader.info.shape} (height, width; {image.name} is {shape}); "
+            "draw it on that image"
+        )
+    found: set[int] = set()
+    for row in range(0, shape[0], _STRIP):
+        strip = reader.read(Window(0, row, shape[1], min(_STRIP, shape[0] - row))).data
+        found |= set(np.unique(strip).tolist())
+        if not instances and not any(found <= values for values in _MASK_VALUES):
+            some = ", ".join(f"{value:g}" for value in sorted(found)[:5])
+            raise TrainingError(
+                f"{path}: holds {some}{' …' if len(found) > 5 else ''} "  # noqa: PLR2004
+                "(expected 0 and 255, or 0 and 1); if they number objects, say instances = true"
+            )
+
+
+def _window(path: Path, shape: tuple[int, int], window: Sequence[int] | None) -> Window:
+    if window is None:
+        return Window(0, 0, shape[1], shape[0])
+    col, row, width, height = window
+    inside = 0 <= col < col + width <= shape[1] and 0 <= row < row + height <= shape[0]
+    if not inside:
+        raise TrainingError(
+            f"{path}: window {list(window)} (column, row, width, height) leaves it; "
+            f"it is {shape[1]} wide and {shape[0]} high"
+        )
+    return Window(col, row, width, height)
