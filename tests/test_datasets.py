@@ -271,6 +271,10 @@ def test_what_chips_made_is_a_dataset(tmp_path, make_raster, capsys):
     sheets = open_dataset(tmp_path / "set").sheets
     assert {sheet.split for sheet in sheets} == {"train", "validation", "test"}
     assert all(np.array_equal(sheet.image[0] > 0, sheet.mask) for sheet in sheets)
+    manifest = tmp_path / "set" / "dataset.toml"
+    manifest.write_text(re.sub(r"gsd = .*", "", manifest.read_text()))
+    again = open_dataset(tmp_path / "set", Shown(gsd=9.0)).sheets
+    assert all(sheet.gsd == pytest.approx(0.3, rel=1e-2) for sheet in again)
 
 
 def test_a_class_raster_is_a_mask(tmp_path, make_raster):
