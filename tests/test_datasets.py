@@ -263,6 +263,32 @@ def test_a_raster_with_outlines_is_split_by_blocks_of_ground(tmp_path, make_rast
     assert all(np.array_equal(sheet.image[0] > 0, sheet.mask) for sheet in held)
 
 
+def test_what_chips_made_is_a_dataset(tmp_path, make_raster, capsys):
+    """Its manifest gives the splits; each chip's mask is what was drawn there."""
+    image, roofs, _ = ortho(tmp_path, make_raster, 512)
+    chips = ["--tile", "64", "--block", "2", "-o", str(tmp_path / "set")]
+    assert main(["chips", str(image), "--labels", str(roofs), *chips, "-q"]) == 0
+    sheets = open_dataset(tmp_path / "set").sheets
+    assert {sheet.split for sheet in sheets} == {"train", "validation", "test"}
+    assert all(np.array_equal(sheet.image[0] > 0, sheet.mask) for sheet in sheets)
+    manifest = tmp_path / "set" / "dataset.toml"
+    manifest.write_text(re.sub(r"gsd = .*", "", manifest.read_text()))
+    again = open_dataset(tmp_path / "set", Shown(gsd=9.0)).sheets
+    assert all(sheet.gsd == pytest.approx(0.3, rel=1e-2) for sheet in again)
+
+
+def test_a_class_raster_is_a_mask(tmp_path, make_raster):
+    """0 ground, 1 building, 255 nodata, under a colour table: what `geounet masks` writes."""
+    image, roofs, mask = ortho(tmp_path, make_raster)
+    images = tmp_path / "images"
+    images.mkdir()
+    image.rename(images / "ortho.tif")
+    made = ["masks", str(roofs), "--images", str(images), "-o", str(tmp_path / "masks"), "-q"]
+    assert main(made) == 0
+    train = open_dataset(tmp_path).sheets[0]
+    assert np.array_equal(train.mask, mask)
+
+
 def test_a_large_raster_is_never_read_whole(tmp_path, make_raster, monkeypatch):
     """Beyond what memory is for, chips are read window by window, and equal those from memory."""
     image, roofs, _ = ortho(tmp_path, make_raster, 512)

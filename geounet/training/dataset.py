@@ -91,8 +91,8 @@ def load_sheets(
         manifest: the sets.
         weights: shares of places, in place of the manifest's. A place of share 0 is not trained
             on; its validation and test sets stay.
-        shown: what the recipe says of the images. Pixels of a set that states no gsd, as
-            microscopes do, are the model's.
+        shown: what the recipe says of the images. Where a set states no gsd and its images have
+            no CRS, as under a microscope, their pixels are the model's.
 
     Raises:
         TrainingError: with all that is wrong, one a line: images that cannot be read, or have no
@@ -104,7 +104,7 @@ def load_sheets(
         share = (weights or {}).get(table["name"], table.get("weight", 1.0))
         if table["split"] == "train" and share <= 0:
             continue
-        weighed = {"gsd": shown.gsd, **table, "weight": float(share)}
+        weighed = {**table, "weight": float(share)}
         if "towns" in table:
             listing.listed += towns(weighed)
         else:

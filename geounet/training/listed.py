@@ -43,14 +43,15 @@ class Truth(Protocol):
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A raster of the same size: what is not 0 is a building."""
+    """A raster of the same size: what is neither 0 nor nodata is a building."""
 
     path: str
     """The file."""
 
     def read(self, window: Window) -> NDArray[np.bool_]:
         """Return the mask of a window of the image, True = building."""
-        mask: NDArray[np.bool_] = opened(self.path, (1,)).read(window).data[0] > 0
+        patch = opened_mask(self.path).read(window)
+        mask: NDArray[np.bool_] = (patch.data[0] > 0) & patch.valid
         return mask
 
     def fingerprint(self) -> str:
@@ -199,6 +200,12 @@ class Listed:
 def opened(path: str, bands: tuple[int, ...] | None) -> RasterReader:
     """Return a reader of a file, kept open among the last ones."""
     return open_raster(path, bands=bands)
+
+
+@lru_cache(_OPEN)
+def opened_mask(path: str) -> RasterReader:
+    """Return a reader of a mask, which may have a colour table."""
+    return open_raster(path, bands=(1,), indexed=True)
 
 
 def shown_bands(path: str, bands: int) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from rasterio.windows import Window
 
 from geounet.errors import GeounetError, TrainingError
 from geounet.spans import Statistic, scene_statistic
-from geounet.training.listed import Listed, MaskFile, opened, shown_bands
+from geounet.training.listed import Listed, MaskFile, opened, opened_mask, shown_bands
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,6 +39,7 @@ class Listing:
                 own scale.
         """
         opened.cache_clear()
+        opened_mask.cache_clear()
         self.listed: list[Listed | Sheet] = []
         self.faults: list[str] = []
         self._source, self._shown = source, shown
@@ -147,7 +148,7 @@ def check_mask(path: str, image: Path, shape: tuple[int, int], *, instances: boo
     Raises:
         TrainingError: what was found, and what was expected.
     """
-    reader = opened(path, (1,))
+    reader = opened_mask(path)
     if reader.info.shape != shape:
         raise TrainingError(
             f"{path}: is {reader.info.shape} (height, width; {image.name} is {shape}); "
@@ -155,8 +156,8 @@ def check_mask(path: str, image: Path, shape: tuple[int, int], *, instances: boo
         )
     found: set[int] = set()
     for row in range(0, shape[0], _STRIP):
-        strip = reader.read(Window(0, row, shape[1], min(_STRIP, shape[0] - row))).data
-        found |= set(np.unique(strip).tolist())
+        strip = reader.read(Window(0, row, shape[1], min(_STRIP, shape[0] - row)))
+        found |= set(np.unique(strip.data[0][strip.valid]).tolist())
         if not instances and not any(found <= values for values in _MASK_VALUES):
             some = ", ".join(f"{value:g}" for value in sorted(found)[:5])
             raise TrainingError(

@@ -6,7 +6,7 @@ split = "train"                        # train, validation or test
 images = "kampala/mosaic.tif"          # a glob below the dataset's folder
 labels = "kampala/buildings.geojson"   # a vector file, or a folder of masks with the same stems
 window = [0, 0, 2048, 2048]            # optional: col, row, width, height
-gsd = 0.075                            # metres a pixel; left out: the pixels are the model's
+gsd = 0.075                            # metres a pixel; left out: the image's own, or the model's
 weight = 0.2                           # share of the chips, train only
 only = ["a*"]                          # optional: stems that count
 without = ["*_old"]                    # optional: stems that do not
@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geounet.annotations.vector import read_layer, shapes_on
-from geounet.errors import TrainingError
+from geounet.errors import GeounetError, TrainingError
 from geounet.scenes import town
 from geounet.training.listed import Drawn, MaskFile, opened
 from geounet.training.sheet import SPLITS, Sheet
@@ -122,9 +122,12 @@ def list_set(listing: Listing, folder: Path, table: dict[str, Any]) -> None:
     elif paths:
         features = read_layer(labels)
         for path in paths:
-            info = opened(str(path), None).info
-            truth = Drawn.of(shapes_on(features, info, labels))
-            listing.add(path, truth, place=table["name"], **said)
+            try:
+                shapes = shapes_on(features, opened(str(path), None).info, labels)
+            except GeounetError as error:
+                listing.faults.append(str(error))
+                continue
+            listing.add(path, Drawn.of(shapes), place=table["name"], **said)
 
 
 def _list_masks(
