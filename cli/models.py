@@ -83,7 +83,9 @@ def _untrained(name: str) -> dict[str, Any] | None:
         says = {"bands": "any", "dtype": "any", "gsd": "the raster's", "training": "none"}
         return {"name": name, "says": BASELINES[name], **says}
     if name in RECIPES:
-        return {**asdict(RECIPES[name]), **_figures(name)}
+        network = NETWORKS.get(RECIPES[name].network)
+        field = {} if network is None else {"field": network.field}
+        return {**asdict(RECIPES[name]), **_figures(name), **field}
     return {"name": name, **asdict(NETWORKS[name])} if name in NETWORKS else None
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from affine import Affine
 
-from geounet.annotations.area import box_area, read_area
 from geounet.area import Within
 from geounet.backends import NOWHERE, Look
 from geounet.backends.choose import Wanted, settle
@@ -217,11 +216,16 @@ def area_of(info: RasterInfo, options: InferenceOptions) -> Area | None:
         OptionError: two areas, or one that does not touch the raster.
         AnnotationError: the file cannot be used.
     """
+    if options.aoi is None and options.bbox is None:
+        return None
+    from geounet.annotations.area import box_area, read_area  # noqa: PLC0415 - brings geopandas
+
     if options.aoi is not None and options.bbox is not None:
         raise OptionError("--aoi and --bbox name two areas; leave one out")
     if options.bbox is not None:
         return box_area(options.bbox, info)
-    return None if options.aoi is None else read_area(Path(options.aoi), info)
+    assert options.aoi is not None
+    return read_area(Path(options.aoi), info)
 
 
 def _room(engine: Engine) -> Room:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -16,6 +16,7 @@ import torch
 from fakes import PaintModel
 from torch import nn
 
+from geounet.backends import Look
 from geounet.backends import probe as probing
 from geounet.backends.cache import cached, folder
 from geounet.backends.choose import Wanted, settle, verdicts
@@ -169,8 +170,9 @@ def test_every_engine_knows_the_cards_scale(stored, batch, backend):
 
 def test_an_engine_that_is_settled_makes_the_same_step_again(stored, batch):
     """The words alone say everything: a resumed run computes the same numbers."""
-    words = json.loads(json.dumps(vars(Engine(backend="torch", precision="fp32", tta="flips"))))
-    found = [make_step(stored, Engine(**words))(*batch)["probability"] for _ in range(2)]
+    words = json.loads(json.dumps(asdict(Engine(backend="torch", precision="fp32", tta="flips"))))
+    engines = [Engine(**{**words, "look": Look(**words["look"])}) for _ in range(2)]
+    found = [make_step(stored, engine)(*batch)["probability"] for engine in engines]
     assert (found[0] == found[1]).all()
 
 

@@ -141,7 +141,7 @@ def test_an_exported_model_predicts_as_the_model_does(stored, make_raster, tmp_p
         main(["models", "export", str(stored), "-o", str(tmp_path / "m.onnx"), "--tile", "64"]) == 0
     )
     card = read_card(tmp_path / "m.onnx")
-    assert (card.tile, make_plan((99, 99), card, PlanOptions(), "cpu").grid.tile) == (64, 64)
+    assert (card.tile, make_plan((99, 99), card, PlanOptions()).grid.tile) == (64, 64)
     raster = make_raster(
         np.random.default_rng(1).integers(0, 256, (3, 90, 120), dtype=np.uint8),
         transform=rasterio.Affine(0.3, 0, 5e5, 0, -0.3, 5e6),
