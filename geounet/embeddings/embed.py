@@ -12,7 +12,6 @@ import numpy as np
 
 from geounet.backends import Look
 from geounet.embeddings.buildings import Buildings
-from geounet.embeddings.given import given
 from geounet.embeddings.patches import Patches
 from geounet.embeddings.pool import POOLS
 from geounet.errors import AnnotationError, OptionError
@@ -173,6 +172,8 @@ def buildings(
         AnnotationError: there is no building, none lies on the raster, or a CRS is missing.
         GeounetError: see `geounet.errors`.
     """
+    from geounet.embeddings.given import given  # noqa: PLC0415 - brings geopandas
+
     options = options or EmbedOptions()
     table = given(geometries)
     with _folder() as folder, prepared(raster, options, options.look) as walk:
