@@ -50,7 +50,7 @@ class CardMaker:
             if bands == len(COLOURS)
             else tuple(f"band {n + 1}" for n in range(bands)),
             classes=recipe.classes,
-            layers=tuple({"building": "buildings"}.get(name, name) for name in recipe.classes),
+            layers=tuple(dict([recipe.found]).get(name, name) for name in recipe.classes),
             **Shown.of(recipe).card,
             gsd=recipe.gsd,
             threshold=recipe.threshold or 0.5,

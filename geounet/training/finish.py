@@ -19,7 +19,9 @@ from geounet.training.fit import FitOptions, fit
 from geounet.training.pictures import write_curve, write_examples
 from geounet.training.score import figures, probability
 from geounet.training.sheet import SPLITS, held
+from geounet.training.shown import Shown
 from geounet.training.state import StateFolder
+from geounet.training.whole import as_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,7 +88,7 @@ def finish(
     segmenter: Segmenter, sheets: Sequence[Labelled], recipe: Recipe
 ) -> tuple[Segmenter, Scored]:
     """Return the segmenter with threshold and figures on its card, and what to show of it."""
-    seen = {split: _scored(segmenter, sheets, split) for split in ("validation", "test")}
+    seen = {split: _scored(segmenter, sheets, split, recipe) for split in ("validation", "test")}
     threshold = recipe.threshold or best_threshold(segmenter, seen["validation"])
     places = dict.fromkeys(sheet.place for sheet, _ in seen["test"])
     metrics = {
@@ -149,8 +151,9 @@ def golden_chip(sheet: Sheet, gsd: float) -> NDArray[np.uint8]:
     return image[:, row : row + GOLDEN_CHIP, col : col + GOLDEN_CHIP]
 
 
-def _scored(segmenter: Segmenter, sheets: Sequence[Labelled], split: str) -> Scored:
-    return [(sheet, probability(segmenter, sheet)) for sheet in held(sheets, split)]
+def _scored(segmenter: Segmenter, sheets: Sequence[Labelled], split: str, recipe: Recipe) -> Scored:
+    shown = as_shown(held(sheets, split), Shown.of(recipe))
+    return [(sheet, probability(segmenter, sheet)) for sheet in shown]
 
 
 def _by_place(scored: Scored, threshold: float) -> dict[str, float]:

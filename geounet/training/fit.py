@@ -20,6 +20,7 @@ from geounet.training.sheet import held
 from geounet.training.shown import Shown
 from geounet.training.state import StateFolder
 from geounet.training.trainer import open_trainer, training_precision
+from geounet.training.whole import as_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,7 +81,7 @@ def fit(
         OptionError: when there is a state and `resume` was not asked for, or one of another run.
     """
     train = [sheet for sheet in sheets if sheet.split == "train"]
-    validation = held(sheets, "validation")
+    validation = as_shown(held(sheets, "validation"), Shown.of(recipe))
     _check(recipe, train, validation)
     folder = StateFolder(out)
     folder.check(resume=options.resume)

@@ -29,6 +29,8 @@ METRICS = tuple(
 class Recipe:
     """Everything `geounet train` needs beside the data; the defaults are those of `buildings`."""
 
+    found: tuple[str, str] = ("building", "buildings")
+    """What one is called that the network finds, and its layer."""
     network: str = "unet"
     """Name of the network in the registry."""
     network_options: Mapping[str, Any] = field(default_factory=dict)
@@ -129,7 +131,7 @@ class Recipe:
         """Names of the maps its network gives; of several the first is the background."""
         count = int(self.network_options.get("classes", 1))
         more = tuple(f"class {number}" for number in range(2, count))
-        return ("building",) if count == 1 else ("background", "building", *more)
+        return self.found[:1] if count == 1 else ("background", self.found[0], *more)
 
     @property
     def needs_validation(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.training.sheet import Labelled
+    from geounet.training.sheet import Labelled, Sheet
     from geounet.training.shown import Shown
+
+HALF = 127
+"""Of a plane from 0 to 255, what lies above is set."""
 
 _FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
@@ -47,6 +51,23 @@ class WholeSampler:
             maps = image, mask / 255, valid / 255
             chips.append(varied(maps, self._spans[pick], self._shown, (rng, rng)))
         return Batch(*(torch.stack(each) for each in zip(*chips, strict=True)))
+
+
+def as_shown(sheets: Sequence[Sheet], shown: Shown) -> list[Sheet]:
+    """Return sheets at the size a recipe shows whole images in, so that figures are of that size.
+
+    Args:
+        sheets: to be scored.
+        shown: without a size, they stay as they are.
+    """
+    if shown.size is None:
+        return list(sheets)
+    found = []
+    for sheet in sheets:
+        image, mask, valid = resized(sheet, shown)
+        planes = {"image": image, "mask": mask[0] > HALF, "valid": valid[0] > HALF}
+        found.append(replace(sheet, **planes, gsd=shown.gsd))
+    return found
 
 
 def resized(sheet: Labelled, shown: Shown) -> tuple[NDArray[np.uint8], ...]:
