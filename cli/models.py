@@ -115,11 +115,11 @@ def _figures(recipe: str) -> dict[str, int]:
 
 
 def _layers(name: str) -> dict[str, Any]:
-    from geounet.explain.layers import layers
     from geounet.model import load_model
+    from geounet.networks.layers import list_layers
 
     model = load_model(name)
-    found = layers(model.network, len(model.card.bands))
+    found = list_layers(model.network, len(model.card.bands))
     return {each.name: {"channels": each.channels, "stride": each.stride} for each in found}
 
 

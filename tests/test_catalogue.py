@@ -12,6 +12,7 @@ from geounet.backends.fold import folded
 from geounet.backends.torch import TorchStep
 from geounet.errors import ModelError
 from geounet.model import ModelCard, Segmenter, load_model, save_model
+from geounet.networks import layers
 from geounet.networks.blocks import Same
 from geounet.networks.catalogue import NETWORKS
 from geounet.networks.field import Sight, sight
@@ -20,7 +21,6 @@ from geounet.networks.registry import (
     bottleneck,
     build,
     excludes,
-    layers,
     parameter_count,
     probability,
     total_stride,
@@ -152,7 +152,8 @@ def card_of(network, name):
 def test_the_bottleneck_is_where_maps_are_coarsest(name):
     """One layer is called the bottleneck; its maps are as coarse as the network gets."""
     network, seen = narrow(name), []
-    assert layers(network)["bottleneck"] is bottleneck(network)
+    found = layers.bottleneck(network, network.options.bands)
+    assert network.get_submodule(found.name) is bottleneck(network)
     bottleneck(network).register_forward_hook(lambda _m, _i, out: seen.append(out.shape))
     pixels = tile(network)
     with torch.inference_mode():

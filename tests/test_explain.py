@@ -20,10 +20,11 @@ from torch import nn
 from geounet.errors import ModelError, OptionError, TargetError
 from geounet.explain.drawn import COLOURS, coloured
 from geounet.explain.job import explain
-from geounet.explain.layers import Layer, find_layer, layers
+from geounet.explain.layers import find_layer
 from geounet.explain.scene import Cells
 from geounet.explain.task import ExplainOptions, Task
 from geounet.model import ModelCard, Segmenter, save_model
+from geounet.networks.layers import Layer, list_layers
 from geounet.networks.registry import build
 from geounet.plan import PlanOptions
 from geounet.predict import PredictOptions
@@ -186,13 +187,13 @@ def test_points_between_cells_are_linear_and_nodata_counts_nothing():
 
 def test_layers_are_those_with_a_map(unet, known):
     """Each with channels and stride, in order; the default is the bottleneck."""
-    assert layers(known.network, 1) == [
+    assert list_layers(known.network, 1) == [
         Layer("cells", 2, 2),
         Layer("head", 1, 2),
         Layer("up", 1, 1),
     ]
     assert find_layer(unet.network, 3, None) == Layer("encoder.1", 8, 4)
-    with pytest.raises(OptionError, match=r"no layer 'x' .* known: .*stem, encoder\.0, .*, head,"):
+    with pytest.raises(ModelError, match=r"layer 'x' is unknown; .*stem, .*encoder\.0, .*head"):
         find_layer(unet.network, 3, "x")
 
 

@@ -1,82 +1,37 @@
-"""The layers of a network that have a map, by name, and how their output is taken."""
+"""One layer of a network, and how its output is taken on the way to an explanation."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
 from geounet.errors import OptionError
+from geounet.networks.layers import BOTTLENECK, Layer, find_layers
 from geounet.networks.registry import total_stride
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EDGE = 4
-"""Edge of the input that layers are found with, in total strides."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer whose output is a map."""
-
-    name: str
-    """Its name in the network."""
-    channels: int
-    """Maps it gives."""
-    stride: int
-    """Pixels of the input along an edge of one of its cells."""
-
-
-def layers(network: nn.Module, bands: int) -> list[Layer]:
-    """Return the layers that have a map, in the order they are done.
-
-    Left out are those that run more than once in a pass, and those whose cells do not lie on the
-    tiles' grid, such as what is pooled over the whole tile.
-
-    Args:
-        network: in evaluation mode.
-        bands: of its input.
-    """
-    stride = total_stride(network)
-    done: list[tuple[str, object]] = []
-    hooks = [
-        module.register_forward_hook(partial(_note, done, name))
-        for name, module in network.named_modules()
-        if name
-    ]
-    with torch.inference_mode():
-        network(torch.zeros(1, bands, EDGE * stride, EDGE * stride))
-    for hook in hooks:
-        hook.remove()
-    names = [name for name, _ in done]
-    found = (_layer(name, shape, stride) for name, shape in done if names.count(name) == 1)
-    return [layer for layer in found if layer is not None]
+    from torch import Tensor, nn
 
 
 def find_layer(network: nn.Module, bands: int, name: str | None) -> Layer:
-    """Return a layer by name; None takes the last of the coarsest: the bottleneck of a U-Net.
+    """Return a layer by name; None takes the bottleneck.
 
     Raises:
-        OptionError: there is none of that name; those there are, are listed.
+        ModelError: there is none of that name with a map; those there are, are listed.
+        OptionError: it runs more than once in a pass, or its cells are not on the tiles' grid.
     """
-    known = layers(network, bands)
-    if name is None and known:
-        coarsest = max(layer.stride for layer in known)
-        return [layer for layer in known if layer.stride == coarsest][-1]
-    for layer in known:
-        if layer.name == name:
-            return layer
-    names = [layer.name for layer in known]
-    outer = [each for each in names if not any(each.startswith(f"{other}.") for other in names)]
-    raise OptionError(
-        f"the network has no layer {name!r} with a map of its own; known: {', '.join(outer)}, and "
-        "what is in them: geounet models show NAME --layers"
-    )
+    wanted = name or BOTTLENECK
+    layer = find_layers(network, bands, [wanted])[wanted]
+    if layer.calls > 1:
+        raise OptionError(f"layer {name!r} runs {layer.calls} times in a pass; name another")
+    if total_stride(network) % layer.stride:
+        raise OptionError(
+            f"layer {name!r} has cells of {layer.stride} pixels, which do not divide the stride "
+            f"of {total_stride(network)} that tiles lie on; name another"
+        )
+    return layer
 
 
 @contextmanager
@@ -99,17 +54,3 @@ def taken(network: nn.Module, name: str, *, gradient: bool = False) -> Iterator[
         yield kept
     finally:
         hook.remove()
-
-
-def _note(done: list[tuple[str, object]], name: str, _: nn.Module, __: object, out: object) -> None:
-    done.append((name, tuple(out.shape) if isinstance(out, Tensor) else None))
-
-
-def _layer(name: str, shape: object, stride: int) -> Layer | None:
-    """The layer of a name, if its output has cells that tiles can be cut along."""
-    edge = EDGE * stride
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[2] != shape[3]:  # noqa: PLR2004
-        return None
-    if not shape[2] or edge % shape[2] or stride % (edge // shape[2]):
-        return None
-    return Layer(name, int(shape[1]), edge // int(shape[2]))

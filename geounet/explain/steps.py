@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.explain.layers import Layer
     from geounet.model import Segmenter
+    from geounet.networks.layers import Layer
 
 
 def ready_device(device: str, threads: int | None) -> str:

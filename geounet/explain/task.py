@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.explain.layers import Layer
     from geounet.explain.scene import Cells
+    from geounet.networks.layers import Layer
     from geounet.plan import Plan
     from geounet.predict import PredictOptions
     from geounet.raster import Reader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from geounet.errors import ModelError
+from geounet.networks.registry import bottleneck as known_bottleneck
 from geounet.networks.registry import total_stride
 
 if TYPE_CHECKING:
@@ -97,10 +99,9 @@ def list_layers(network: nn.Module, bands: int) -> list[Layer]:
 def bottleneck(network: nn.Module, bands: int) -> Layer:
     """Return the deepest map: what the network says, else the coarsest, last before a finer one."""
     layers = list_layers(network, bands)
-    own = getattr(network, BOTTLENECK, None)
-    for layer in layers:
-        if own is not None and network.get_submodule(layer.name) is own:
-            return layer
+    with suppress(ModelError):
+        own = known_bottleneck(network)
+        return next(layer for layer in layers if network.get_submodule(layer.name) is own)
     deepest = max(layer.stride for layer in layers)
     first = next(at for at, layer in enumerate(layers) if layer.stride == deepest)
     run = layers[first:]

@@ -89,14 +89,6 @@ def bottleneck(network: nn.Module) -> nn.Module:
     return last_feature(network)
 
 
-def layers(network: nn.Module) -> dict[str, nn.Module]:
-    """Return the layers of a network by name, its `bottleneck` among them."""
-    named = dict(network.named_modules())
-    return {name: layer for name, layer in named.items() if name} | {
-        "bottleneck": bottleneck(network)
-    }
-
-
 def probability(logits: Tensor, *, excludes: bool) -> Tensor:
     """Return what logits stand for: of each class alone, or of one among all."""
     return logits.softmax(1) if excludes else logits.sigmoid()
