@@ -89,7 +89,8 @@ def list_layers(network: nn.Module, bands: int) -> list[Layer]:
         if name
     ]
     with torch.inference_mode():
-        network.eval()(next(network.parameters()).new_zeros(1, bands, height, width))
+        like = next(network.parameters(), torch.empty(0))
+        network.eval()(like.new_zeros(1, bands, height, width))
     network.train(training)
     for hook in hooks:
         hook.remove()
