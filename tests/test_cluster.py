@@ -395,7 +395,7 @@ def test_one_cluster_and_noise_have_a_report_too(tmp_path, monkeypatch, options,
     said = cluster_embeddings(tmp_path / "tiles.parquet", tmp_path / "out", job)
     assert set(layer(tmp_path)["cluster"]) == labels
     assert (said["k"], said["noise"]) == (len(labels - {-1}), 2 * (-1 in labels))
-    assert len(said["out"]) == len(OUTPUTS) - 1
+    assert len(said["out"]) == len(OUTPUTS) - 2
     json.dumps(said, allow_nan=False)
 
 
