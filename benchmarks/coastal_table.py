@@ -16,6 +16,7 @@ import argparse
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,10 +45,18 @@ def main() -> None:
     if options.images:
         make_maps(options)
     names, vectors, labels = read(options.maps, options.labels)
-    said = {"maps": len(names), "values": vectors.shape[1], "labels": sorted(set(labels))}
+    said = tell(vectors, labels, {"maps": len(names), "values": vectors.shape[1]})
+    if options.json:
+        options.json.write_text(json.dumps(said, indent=1))
+
+
+def tell(vectors: np.ndarray, labels: list[str], about: dict[str, int]) -> dict[str, Any]:
+    """Print the choice of a number of clusters and the table, beside the paper's; return both."""
     free = cluster(vectors, ClusterOptions(kmax=9, standardise=False, dimensions=0))
     choice = free.choice
+    said = about | {"labels": sorted(set(labels))}
     said |= {"elbow": choice.by_elbow, "highest_silhouette": choice.by_silhouette, "ours": free.k}
+    said |= {"rule": choice.rule, "paper": 3, "paper_highest_silhouette": 2}
     rows = [table_row(vectors, labels, k) for k in PAPER]
     print(json.dumps(said))
     print(
@@ -57,8 +66,7 @@ def main() -> None:
         paper = "{:.3f}, {:.3f}, {:.3f}, {} / {}".format(*PAPER[row["k"]])
         scores = " | ".join(f"{row[name]:.3f}" for name in ("silhouette", "precision", "recall"))
         print(f"| {row['k']} | {scores} | {row['right']} / {row['wrong']} | {paper} |")
-    if options.json:
-        options.json.write_text(json.dumps(said | {"rows": rows}, indent=1))
+    return said | {"rows": rows}
 
 
 def table_row(vectors: np.ndarray, labels: list[str], k: int) -> dict[str, float]:

@@ -232,7 +232,7 @@ def _told(done: int, total: int) -> None:
 
 def _spent(found: dict[str, Any]) -> dict[str, Any]:
     """What was found, with the CPU and the largest memory of this process."""
-    from geounet.predict import peak_memory  # noqa: PLC0415
+    from geounet.result import peak_memory  # noqa: PLC0415
 
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu = round(used.ru_utime + used.ru_stime, 1)

@@ -54,6 +54,18 @@ from .progress import Bar
 @click.option(
     "--label-by", metavar="NAME", help="Column of the labels.  [label, damage, class, name]"
 )
+@click.option(
+    "--activations", is_flag=True,
+    help="Also activations.png: where the network looked in the items nearest each centre.",
+)  # fmt: skip
+@click.option(
+    "--images", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder that has the rasters of the embeddings.  [default: where they were]",
+)  # fmt: skip
+@click.option(
+    "--model", type=click.Path(path_type=Path),
+    help="File of the embeddings' model.  [default: the bundled one of that name]",
+)  # fmt: skip
 @click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
@@ -67,7 +79,7 @@ def command(embeddings: Path, out: Path, *, as_json: bool, quiet: bool, **rest: 
     from geounet.embeddings.clusters import ClusterOptions
 
     rest.pop("verbose")
-    names = ("columns", "labels", "label_by", "overwrite")
+    names = ("columns", "labels", "label_by", "activations", "images", "model", "overwrite")
     job = {name: rest.pop(name) for name in names}
     rest["k"] = None if rest["k"] == "auto" else rest["k"]
     with Bar(embeddings.name, "step", quiet=quiet) as bar:

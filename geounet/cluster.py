@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from geounet.embeddings.clusters import Clusters
     from geounet.embeddings.items import Items
     from geounet.embeddings.names import Names
+    from geounet.embeddings.report import Maps
 
 _STEPS = 4
 
@@ -46,6 +47,12 @@ class ClusterJob:
     """A few labelled items, by id or by place, that clusters are named after."""
     label_by: str | None = None
     """Column of the labels; None = the first that is known."""
+    activations: bool = False
+    """Also show where the network looked in the items nearest each centre."""
+    images: Path | None = None
+    """Folder that has the rasters of the embeddings; None = where they were."""
+    model: Path | None = None
+    """File of the model of the embeddings; None = the bundled one of that name."""
     overwrite: bool = False
     """Replace outputs that exist."""
 
@@ -77,6 +84,7 @@ def cluster_embeddings(
         progress(0, _STEPS, "reading")
         spool = Path(stack.enter_context(TemporaryDirectory(prefix=".cluster-", dir=out)))
         items = read_items(embeddings, job.columns, spool)
+        maps = _maps(items, job, embeddings)
         labels = None if job.labels is None else read_labels(job.labels, items, job.label_by)
         progress(1, _STEPS, "clusters")
         found = cluster(items.vectors, job.how)
@@ -87,6 +95,7 @@ def cluster_embeddings(
             named=None if labels is None else name_clusters(found.labels, labels),
             thumbnails=stack.enter_context(open_thumbnails(beside(embeddings))),
             seed=job.how.seed,
+            maps=maps,
         )
         _warn(report, embeddings)
         progress(2, _STEPS, "pictures")
@@ -122,6 +131,17 @@ def check_installed(command: str) -> None:
             f"{command} needs {', '.join(missing)}, which is not installed; "
             "run: pip install 'geounet[embeddings]'"
         )
+
+
+def _maps(items: Items, job: ClusterJob, embeddings: Path) -> Maps | None:
+    """What shows where the network looked, when it was asked for."""
+    if not job.activations:
+        if job.images is not None or job.model is not None:
+            raise OptionError("--images and --model serve --activations, which was not asked for")
+        return None
+    from geounet.activations import Activations  # noqa: PLC0415 - brings torch
+
+    return Activations.of(items, job.model, job.images, str(embeddings))
 
 
 @contextmanager

@@ -63,6 +63,7 @@ def write_embeddings(
     assert targets.embeddings is not None
     assert targets.pictures is not None
     words = {"gsd": reader.info.gsd, "pool": LOOK.pool, "patch": LOOK.patch}
+    words |= {name: facts["options"][name] for name in ("bands", "scale")}
     about = facts_of(facts["model"]["name"], LOOK.layers, [facts["input"]], **words)
     table, pictures = assembly.staged(targets.embeddings), assembly.staged(targets.pictures)
     with writing(table, pictures, reader.info.crs, about) as writer:

@@ -43,8 +43,11 @@ FLOORS = (
     {"pixels", "provenance", "space"},
     {"assemble", "finished"},
     {"companions"},
-    {"predict", "vectorize", "masks", "evaluate", "chips", "cluster"},
-    {"jobs", "verify", "exchange", "explain", "damage"},
+    {"predict", "vectorize", "masks", "evaluate", "chips"},
+    {"explain"},
+    {"activations"},
+    {"cluster"},
+    {"jobs", "verify", "exchange", "damage"},
     {"__init__"},
 )
 """Rooms from the ground up; a room imports rooms below it, and its own."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from geounet.embeddings.choose import Choice
@@ -91,22 +92,25 @@ def draw_silhouettes(found: Clusters, names: Sequence[str], path: Path) -> None:
     figure.savefig(path)
 
 
-def draw_examples(rows: Sequence[tuple[str, int, Sequence[Image]]], path: Path) -> None:
+def draw_examples(
+    rows: Sequence[tuple[str, Sequence[Image | NDArray[np.uint8]]]], path: Path, title: str
+) -> None:
     """Draw pictures of items, a row a cluster.
 
     Args:
-        rows: heading, cluster and pictures of each row.
+        rows: heading and pictures of each cluster, in order.
         path: of the PNG.
+        title: above them.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    wide = max(len(pictures) for _, _, pictures in rows)
+    wide = max(len(pictures) for _, pictures in rows)
     figure = Figure((1.75 + 1.02 * wide, 0.55 + 1.04 * len(rows)), dpi=120)
     width, height = figure.get_size_inches()
-    figure.text(0.12 / width, 1 - 0.3 / height, "Nearest to each centre", color=INK, size=11,
+    figure.text(0.12 / width, 1 - 0.3 / height, title, color=INK, size=11,
                 weight="bold")  # fmt: skip
-    for row, (heading, cluster, pictures) in enumerate(rows):
-        bottom = (height - 0.5 - 1.04 * (row + 1)) / height
+    for cluster, (heading, pictures) in enumerate(rows):
+        bottom = (height - 0.5 - 1.04 * (cluster + 1)) / height
         figure.text(0.12 / width, bottom + 0.52 / height, heading, color=INK, size=8.5,
                     va="center", linespacing=1.45)  # fmt: skip
         for at, picture in enumerate(pictures):

@@ -112,7 +112,7 @@ def _read_parquet(path: Path, columns: Sequence[str], spool: Path) -> Items:
     from pyarrow import parquet  # noqa: PLC0415 - optional
 
     with parquet.ParquetFile(path, pre_buffer=False) as file:  # else it is held whole
-        schema = file.schema_arrow
+        schema, told = file.schema_arrow, file.metadata.metadata or {}
         widths = [_width(path, schema, name) for name in columns]
         if not file.metadata.num_rows:
             raise OptionError(f"{path}: holds no items; nothing to cluster")
@@ -120,7 +120,7 @@ def _read_parquet(path: Path, columns: Sequence[str], spool: Path) -> Items:
         known = [name for name in ("id", "geometry", "source", "thumbnail") if name in schema.names]
         table = file.read(columns=[*known, *numbers])
         vectors = _read_vectors(file, dict(zip(columns, widths, strict=True)), spool)
-    crs, facts = _facts(schema.metadata or {})
+    crs, facts = _facts(told)
     return Items(
         vectors=vectors,
         ids=_ids(path, table),

@@ -107,10 +107,11 @@ class JobOptions(EmbedOptions):
     @property
     def what(self) -> dict[str, Any]:
         """How vectors were made, for the table."""
+        seen = {"bands": self.bands, "scale": self.scale}
         if self.flat:
-            return {"pool": "flat"}
+            return {"pool": "flat", **seen}
         place = {"patch": self.patch} if self.buildings is None else {"ring": self.ring}
-        return {"pool": self.pool, **place}
+        return {"pool": self.pool, **place, **seen}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _BATCH = 10_000
 
+_OWN = {"fid": "source_fid"}
+"""Columns whose names a GeoPackage keeps for itself."""
+
 
 def write_clusters(
     path: Path,
@@ -74,7 +77,7 @@ def _chunk(
     if names is not None:
         called = np.array([*names, None], object)  # the last one is that of noise
         columns["name"] = called[labels]
-    columns |= {name: values[rows] for name, values in items.numbers.items()}
+    columns |= {_OWN.get(name, name): values[rows] for name, values in items.numbers.items()}
     if items.source is not None:
         columns["source"] = items.source[rows]
     return gpd.GeoDataFrame(columns, geometry=items.polygons(rows), crs=items.crs)

@@ -43,7 +43,7 @@ class Pictures:
             box: left, top, right, bottom in pixels; may overhang the raster.
             stretch: raw values that are shown black and white; None = as they are.
         """
-        part = Part(reader, _window(box, reader.info.shape))
+        part = Part(reader, window_of(box, reader.info.shape))
         with self._file.open(ZipInfo(name), "w") as member:  # dated 1980: the same bytes again
             member.write(preview(part, LONGEST, stretch).jpeg())
 
@@ -71,7 +71,13 @@ def stretch_of(reader: Reader) -> Stretch:
     return None if reader.info.dtype == np.uint8 else suggest_scale(reader)
 
 
-def _window(box: NDArray[np.float64], shape: tuple[int, int]) -> Window:
+def window_of(box: NDArray[np.float64], shape: tuple[int, int]) -> Window:
+    """Return the part of a raster that the picture of a place shows.
+
+    Args:
+        box: left, top, right, bottom in pixels; may overhang the raster.
+        shape: of the raster.
+    """
     left, top, right, bottom = box
     rows, cols = _span(top, bottom, shape[0]), _span(left, right, shape[1])
     return Window(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])

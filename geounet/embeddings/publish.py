@@ -13,7 +13,6 @@ from geounet.embeddings.metrics import write_metrics
 from geounet.embeddings.page import NO_PICTURE, groups, scale, write_scatter
 from geounet.embeddings.plots import Shown
 from geounet.embeddings.reduce import SHOWN, project
-from geounet.embeddings.report import mean_of
 from geounet.embeddings.words import words_of
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 PICTURED = 3000
 """Items whose picture is in the page, at most."""
 
-_EXAMPLES, _EXAMPLE_ROWS = 8, 10
+_EXAMPLES = 8
 
 
 def write_report(
@@ -51,6 +50,8 @@ def write_report(
     draw_silhouettes(found, report.names, paths["silhouette.png"])
     if "examples.png" in paths:
         _draw_examples(report, paths["examples.png"])
+    if "activations.png" in paths:
+        _draw_activations(report, paths["activations.png"])
     if "clusters.gpkg" in paths:
         named = report.named.names if report.named else None
         write_clusters(paths["clusters.gpkg"], report.items, found, named, facts)
@@ -58,7 +59,7 @@ def write_report(
     pictured = _spread(rows, report)
     charts = {
         name: paths[f"{name}.png"].read_bytes()
-        for name in ("elbow", "silhouette", "examples")
+        for name in ("elbow", "silhouette", "examples", "activations")
         if f"{name}.png" in paths
     }
     write_scatter(
@@ -125,17 +126,20 @@ def _colourings(report: Report, rows: Rows) -> list[Colouring]:
 
 def _draw_examples(report: Report, path: Path) -> None:
     """Draw the pictures nearest to the centres of the largest clusters."""
-    found, space = report.found, report.found.space
-    assert report.items.thumbnails is not None
-    usable = (report.pictured() & (found.labels >= 0))[space.order]
-    labels = found.labels[space.order]
-    drawn = []
-    for cluster in range(min(found.k, _EXAMPLE_ROWS)):
-        members = np.flatnonzero(usable & (labels == cluster))
-        far = np.linalg.norm(space.values[members] - found.centres[cluster], axis=1)
-        nearest = space.order[members[np.argsort(far, kind="stable")[:_EXAMPLES]]]
-        own = found.silhouette[found.labels == cluster]
-        heading = f"{report.names[cluster]}\n{len(own):,} items\nsilhouette {mean_of(own):z.2f}"
-        pictures = [report.thumbnails.image(report.items.thumbnails[row]) for row in nearest]
-        drawn.append((heading, cluster, pictures))
-    draw_examples(drawn, path)
+    names, usable = report.items.thumbnails, report.pictured() & (report.found.labels >= 0)
+    assert names is not None
+    rows = report.nearest(usable, _EXAMPLES)
+    drawn = [(said, [report.thumbnails.image(names[at]) for at in items]) for said, items in rows]
+    draw_examples(drawn, path, "Nearest to each centre")
+
+
+def _draw_activations(report: Report, path: Path) -> None:
+    """Draw the items nearest to the centres, each beside where the network looked in it."""
+    assert report.maps is not None
+    rows = report.nearest(report.found.labels >= 0, _EXAMPLES // 2)
+    pictures = report.maps.pairs(report.items, [at for _, items in rows for at in items])
+    drawn, start = [], 0
+    for said, items in rows:
+        drawn.append((said, pictures[start : start + 2 * len(items)]))
+        start += 2 * len(items)
+    draw_examples(drawn, path, f"Nearest to each centre, and the {report.maps.words}")

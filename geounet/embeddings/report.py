@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from geounet.embeddings.choose import STABLE
 from geounet.embeddings.layer import label_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from geounet.embeddings.clusters import Clusters
@@ -19,12 +21,30 @@ if TYPE_CHECKING:
     from geounet.embeddings.thumbnails import Thumbnails
 
 OUTPUTS = (
-    "elbow.png", "silhouette.png", "examples.png", "metrics.csv", "scatter.html", "clusters.gpkg",
+    "elbow.png", "silhouette.png", "examples.png", "activations.png", "metrics.csv", "scatter.html",
+    "clusters.gpkg",
 )  # fmt: skip
-"""Files of a report; `examples.png` needs pictures, `clusters.gpkg` polygons."""
+"""Files of a report; `examples.png` needs pictures, `activations.png` the rasters, `clusters.gpkg`
+polygons."""
+
+CLUSTERS = 10
+"""Clusters that have a row of pictures, at most."""
 
 WEAK = 0.25
 """Mean silhouette up to which there is no structure to speak of (Kaufman and Rousseeuw 1990)."""
+
+
+class Maps(Protocol):
+    """What shows where the network looked in some items."""
+
+    @property
+    def words(self) -> str:
+        """What the maps are."""
+        ...
+
+    def pairs(self, items: Items, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """Return the picture of each item, then the same with the map over it, item by item."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +63,8 @@ class Report:
     """Pictures of the items."""
     seed: int
     """Of the projections."""
+    maps: Maps | None = None
+    """Where the network looked; None = nobody asked."""
 
     @property
     def names(self) -> list[str]:
@@ -72,6 +94,8 @@ class Report:
             left_out.add("clusters.gpkg")
         if self.items.thumbnails is None or not self.pictured().any():
             left_out.add("examples.png")
+        if self.maps is None:
+            left_out.add("activations.png")
         return [name for name in OUTPUTS if name not in left_out]
 
     def pictured(self) -> NDArray[np.bool_]:
@@ -79,6 +103,24 @@ class Report:
         if self.items.thumbnails is None:
             return np.zeros(len(self.items.ids), bool)
         return self.thumbnails.has(self.items.thumbnails)
+
+    def nearest(self, usable: NDArray[np.bool_], count: int) -> list[tuple[str, NDArray[np.int64]]]:
+        """Return a heading for each of the largest clusters, and the items nearest its centre.
+
+        Args:
+            usable: `(n,)` items that may be shown.
+            count: of items, at most.
+        """
+        found, space = self.found, self.found.space
+        usable, labels = usable[space.order], found.labels[space.order]
+        rows = []
+        for cluster in range(min(found.k, CLUSTERS)):
+            members = np.flatnonzero(usable & (labels == cluster))
+            far = np.linalg.norm(space.values[members] - found.centres[cluster], axis=1)
+            own = found.silhouette[found.labels == cluster]
+            heading = f"{self.names[cluster]}\n{len(own):,} items\nsilhouette {mean_of(own):z.2f}"
+            rows.append((heading, space.order[members[np.argsort(far, kind="stable")[:count]]]))
+        return rows
 
     def called(self, label: int) -> str:
         """Return what a cluster, or noise, is called."""

@@ -88,7 +88,7 @@ def facts_of(
         model: its name.
         layers: whose maps were pooled.
         inputs: identities of the rasters.
-        more: gsd, pool, patch or ring.
+        more: gsd, pool, patch or ring, bands and scale as they were asked for.
     """
     return {
         "software": f"geounet {__version__}",

@@ -67,11 +67,22 @@ def overlay(reader: Reader, cells: Cells) -> bytes:
         np.minimum((np.arange(count) + 0.5) * small.scale, extent - 0.5)
         for count, extent in zip(small.valid.shape, reader.info.shape, strict=True)
     )
-    share = np.nan_to_num(cells.shares(cells.at(rows, cols)))[..., None].clip(0, 1)
-    strength = FAINTEST + (STRONGEST - FAINTEST) * share
-    mixed = small.pixels * (1 - strength) + coloured(share[..., 0]) * strength
+    mixed = blended(small.pixels, cells.shares(cells.at(rows, cols)))
     alpha = np.where(small.valid, np.uint8(255), np.uint8(0))[..., None]
-    return picture(np.concatenate([mixed.round().astype(np.uint8), alpha], axis=2), "PNG")
+    return picture(np.concatenate([mixed, alpha], axis=2), "PNG")
+
+
+def blended(pixels: NDArray[np.uint8], shares: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return an image `(height, width, 3)` with a map over it.
+
+    Args:
+        pixels: of the image.
+        shares: `(height, width)` from 0 to 1; what is no number counts as 0.
+    """
+    share = np.nan_to_num(shares)[..., None].clip(0, 1)
+    strength = FAINTEST + (STRONGEST - FAINTEST) * share
+    mixed = pixels * (1 - strength) + coloured(share[..., 0]) * strength
+    return mixed.round().astype(np.uint8)
 
 
 def coloured(share: NDArray[np.float32]) -> NDArray[np.float32]:
