@@ -322,7 +322,8 @@ def test_an_existing_report_is_replaced_only_when_asked(tmp_path, capsys, monkey
         assert main(["cluster", str(path), "-o", str(out), "-qf"]) == 1
     assert {each.name: each.read_bytes() for each in out.iterdir()} == before
     assert main(["cluster", str(path), "-o", str(out), "-qf"]) == 0
-    same = set(before) - {"scatter.html"}  # whose parts are numbered on and on
+    # parts of the page are numbered on and on, and SQLite may lay its pages otherwise
+    same = set(before) - {"scatter.html", "clusters.gpkg"}
     assert {name: (out / name).read_bytes() for name in same} == {k: before[k] for k in same}
     np.save(tmp_path / "plain.npy", NOISE)
     assert main(["cluster", str(tmp_path / "plain.npy"), "-o", str(out), "-qf"]) == 0

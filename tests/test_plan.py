@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -153,11 +151,12 @@ def test_a_leaner_engine_gets_larger_tiles():
     assert len(lean) * lean.tile**2 < 0.9 * len(usual) * usual.tile**2
 
 
-def test_what_was_chosen_is_said(caplog):
+def test_what_was_chosen_is_said(monkeypatch):
     """With -v a sentence says which tile, what it computes and what it takes."""
-    caplog.set_level(logging.INFO, "geounet")
+    said = []
+    monkeypatch.setattr("geounet.plan.log.info", lambda text, *words: said.append(text % words))
     plan = make_plan((5000, 5000), HEAVY, PlanOptions())
-    exact, tiles = (record.getMessage() for record in caplog.records)
+    exact, tiles = said
     assert "looks 91 pixels around, halo 96 covers it" in exact
     assert f"tile {plan.grid.tile} keeps {plan.grid.stride}" in tiles
     assert f"about {plan.memory / 1e9:.2f} GB" in tiles
