@@ -22,6 +22,7 @@ from geounet.explain.drawn import COLOURS, coloured
 from geounet.explain.job import explain
 from geounet.explain.layers import find_layer
 from geounet.explain.scene import Cells
+from geounet.explain.steps import GradientStep
 from geounet.explain.task import ExplainOptions, Task
 from geounet.model import ModelCard, Segmenter, save_model
 from geounet.networks.layers import Layer, list_layers
@@ -217,6 +218,30 @@ def test_what_writes_into_its_input_is_seen_before(known, tmp_path):
             Segmenter(card, Writes().eval()), reader, tmp_path / name, layer=name, channel=0
         )
         assert found.low == low
+
+
+@pytest.mark.parametrize(("softmax", "found"), [(False, True), (True, False)])
+def test_a_pixel_is_found_by_what_its_logits_stand_for(known, softmax, found):
+    """Where classes exclude each other, one that another outdoes is not found."""
+
+    class Two(nn.Module):
+        stride = 1
+
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Identity()
+
+        def forward(self, pixels):
+            seen = self.first(pixels)
+            return torch.cat([seen + 1, seen], 1)
+
+    network = Two().eval()
+    network.softmax = softmax
+    segmenter = Segmenter(replace(known.card, stride=1, receptive_field=0), network)
+    step = GradientStep(segmenter, Layer("first", 1, 1), "cpu", number=1, threshold=0.5)
+    pixels = np.full((1, 1, 2, 2), 2, np.uint8)
+    gradient = step(pixels, np.ones((1, 2, 2), bool))["probability"]
+    assert (gradient == found).all()
 
 
 def test_colours_run_from_dark_to_bright():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from geounet.backends.scaling import Scaling
 from geounet.backends.torch import NO_ROOM, best_device, keep_large_buffers
 from geounet.errors import DeviceMemoryError
 from geounet.explain.layers import taken
+from geounet.networks.registry import excludes, probability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +40,7 @@ def ready_device(device: str, threads: int | None) -> str:
     return best_device(device)
 
 
-class LayerStep:
+class LayerStep(ABC):
     """A network that is watched at one layer; like a `Step`, but what it gives are cells."""
 
     backend, precision = "torch", "fp32"
@@ -64,8 +66,9 @@ class LayerStep:
             told = f"{self.device} has no room for a batch of {len(pixels)}"
             raise DeviceMemoryError(told) from error
 
+    @abstractmethod
     def _cells(self, x: Tensor, valid: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The cells of standardised pixels."""
 
 
 class GradientStep(LayerStep):
@@ -88,9 +91,11 @@ class GradientStep(LayerStep):
 
     def _cells(self, x: Tensor, valid: Tensor) -> Tensor:
         with taken(self._network, self.layer.name, gradient=True) as kept:
-            logits: Tensor = self._network(x)[:, self._number]
-            found = (logits.detach().sigmoid() >= self._threshold) & valid
-            (gradient,) = torch.autograd.grad((logits * found).sum(), kept[-1])
+            logits: Tensor = self._network(x)
+            p = probability(logits.detach(), excludes=excludes(self._network))[:, self._number]
+            found = (p >= self._threshold) & valid
+            summed = (logits[:, self._number] * found).sum()
+            (gradient,) = torch.autograd.grad(summed, kept[-1])
         return gradient
 
 
