@@ -174,6 +174,7 @@ def place_of(tab, plot, item):
     return tab.ask(WHERE % tuple(map(json.dumps, (plot, str(item), x, x, y, y))))
 
 
+@pytest.mark.slow  # a busy machine draws too late for its clock
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 def test_a_browser_shows_and_selects_the_right_items(made, tmp_path):
     """Over an item its own picture is shown; what is drawn around is selected, and downloaded."""
