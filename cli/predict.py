@@ -10,6 +10,7 @@ import click
 
 from .options import BBOX, infers, predict_options
 from .progress import Bar
+from .settings import configured
 
 SOME_FAILED = 3
 SHOWN = 5
@@ -93,6 +94,7 @@ SHOWN = 5
     help="With a raster, or blocks of one, that cannot be read: stop, or go on without; then "
     "the exit code is 3.",
 )
+@configured
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .progress import Bar
+from .settings import configured
 
 
 @click.command("vectorize", short_help="Footprints from a mask or probability raster.")
@@ -42,6 +43,7 @@ from .progress import Bar
 @click.option("--crs", help="CRS of the output; GeoJSON has its own.  [the raster's]")
 @click.option("-f", "--overwrite", is_flag=True, help="Replace an output that exists.")
 @click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
+@configured
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")

@@ -10,6 +10,7 @@ import click
 
 from .options import infers, predict_options
 from .progress import Bar
+from .settings import configured
 
 
 @click.command("verify", short_help="Measure the difference between tiled and untiled.")
@@ -29,6 +30,7 @@ from .progress import Bar
     help="Another seed, other windows.",
 )
 @infers
+@configured
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 HEAD = 1 << 22
 """Characters of a GeoJSON among which its provenance is looked for."""
 
+WITHOUT = {"layers": ["buildings"]}
+"""What stands for a model's card in what was made of a map."""
+
 
 def origin_of(path: Path) -> tuple[dict[str, Any], int] | None:
     """Return the provenance in a file of footprints and their number; None without one of ours."""
@@ -36,7 +39,7 @@ def _of_package(path: Path) -> tuple[str | None, int]:
         row = file.execute(query, [STANDARD]).fetchone()
         if row is None:
             return None, 0
-        layers = json.loads(row[0])["model"]["layers"]
+        layers = json.loads(row[0]).get("model", WITHOUT)["layers"]
         return row[0], sum(count_rows(path, layer) for layer in layers)
 
 
