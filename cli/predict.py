@@ -65,6 +65,14 @@ SHOWN = 5
     "--min-pixels", type=click.IntRange(0), help="The same in pixels, for rasters without a CRS."
 )
 @click.option(
+    "--min-hole", type=float, default=0.0, show_default=True,
+    help="Smaller holes of footprints are filled, m², where nothing else stands in them.",
+)  # fmt: skip
+@click.option(
+    "--min-hole-pixels", type=click.IntRange(0), default=0, show_default=True,
+    help="The same in pixels.",
+)  # fmt: skip
+@click.option(
     "--outline",
     type=click.Choice(["regular", "smooth", "pixel"]),
     default="regular",

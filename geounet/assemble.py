@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
 from geounet.footprints.formats import convert
+from geounet.footprints.holes import Filler
 from geounet.footprints.outlines.neighbours import Outliner
 from geounet.footprints.outlines.workers import Workers
 from geounet.footprints.spool import Spool
@@ -134,13 +135,16 @@ class Assembly:
             seen = partial(drawn, info=info, options=table)
             words = self.order.outlines, info.shape, workers, self.order.parter(self._store)
             outliner = Outliner(self._spool, seen, *words)
+            filler = Filler(
+                spool=self._spool, coverage=self._coverage, drawn=seen, info=info, options=table
+            )
             return write_gpkg(
                 self.package,
                 self._spool,
                 info,
                 table,
                 facts,
-                outline=partial(self._outline, outliner),
+                outline=partial(self._outline, outliner, filler),
                 coverage=self._coverage,
             )
 
@@ -155,6 +159,6 @@ class Assembly:
             if self._staged[path] != package:
                 convert(rows, self._staged[path])
 
-    def _outline(self, outliner: Outliner, batch: Footprints) -> Outlined:
+    def _outline(self, outliner: Outliner, filler: Filler, batch: Footprints) -> Outlined:
         with self._tally.clock("regularize"):
-            return outliner(batch)
+            return filler(batch, outliner(batch))

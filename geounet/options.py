@@ -32,6 +32,10 @@ class PredictOptions(InferenceOptions):
     """Smaller footprints are dropped, m²; None takes the model's own."""
     min_pixels: int | None = None
     """The same in pixels of the inferred grid, for rasters without a CRS."""
+    min_hole: float = 0.0
+    """Smaller holes of footprints are filled, m², if nothing stands in them."""
+    min_hole_pixels: int = 0
+    """The same in pixels of the inferred grid."""
     outline: Kind = "regular"
     """Right-angled, simplified, or exact pixel edges."""
     tolerance: float | None = None
@@ -87,6 +91,8 @@ def table_options(info: RasterInfo, card: ModelCard, options: PredictOptions) ->
         layers=card.layers,
         min_area_m2=area or 0.0,
         min_pixels=pixels or 0,
+        min_hole_m2=options.min_hole,
+        min_hole_pixels=options.min_hole_pixels,
         crs=options.crs,
         source=info.path.name,
     )

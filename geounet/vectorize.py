@@ -47,6 +47,10 @@ class VectorizeOptions:
     """Smaller footprints are dropped, m²."""
     min_pixels: int | None = None
     """The same in pixels."""
+    min_hole: float = 0.0
+    """Smaller holes of footprints are filled, m², if nothing stands in them."""
+    min_hole_pixels: int = 0
+    """The same in pixels."""
     outline: Kind = "regular"
     """Right-angled, simplified, or exact pixel edges."""
     tolerance: float | None = None
@@ -179,6 +183,8 @@ def _table(info: RasterInfo, options: VectorizeOptions) -> TableOptions:
         layers=("buildings",),
         min_area_m2=options.min_area or 0.0,
         min_pixels=options.min_pixels or 0,
+        min_hole_m2=options.min_hole,
+        min_hole_pixels=options.min_hole_pixels,
         crs=options.crs,
         source=info.path.name,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import shapely
@@ -108,13 +108,22 @@ class Spool:
             batch: polygons of this spool.
             reach: pixels between two bounds, along rows or columns.
         """
+        return self._others(batch, reach, None)
+
+    def enclosed(self, batch: Footprints) -> Footprints:
+        """Return the other polygons, of any class, whose bounds lie in those of one of a batch."""
+        return self._others(batch, 0.0, "covered_by")
+
+    def _others(
+        self, batch: Footprints, reach: float, how: Literal["covered_by"] | None
+    ) -> Footprints:
         columns = self._joined()
         low, high = batch.bounds[:, :2] - reach, batch.bounds[:, 2:] + reach
         near = (columns.bounds[:, 2:] >= low.min(axis=0, initial=np.inf)).all(axis=1)
         near &= (columns.bounds[:, :2] <= high.max(axis=0, initial=-np.inf)).all(axis=1)
         some = np.flatnonzero(near)
         tree = shapely.STRtree(shapely.box(*low.T, *high.T))
-        some = some[np.unique(tree.query(shapely.box(*columns.bounds[some].T))[0])]
+        some = some[np.unique(tree.query(shapely.box(*columns.bounds[some].T), how)[0])]
         theirs = _keys(columns.class_index[some], columns.first[some])
         return self._read(columns, some[~np.isin(theirs, _keys(batch.class_index, batch.first))])
 

@@ -54,6 +54,10 @@ class TableOptions:
     """Smaller footprints are left out, before ids are given."""
     min_pixels: int = 0
     """Those with fewer pixels too."""
+    min_hole_m2: float = 0.0
+    """Smaller holes are filled, if nothing stands in them."""
+    min_hole_pixels: int = 0
+    """Those with fewer pixels too."""
     crs: str | None = None
     """CRS of the rows; None keeps the raster's."""
     source: str = ""
@@ -61,9 +65,13 @@ class TableOptions:
 
     def __post_init__(self) -> None:
         """Refuse areas that are none."""
-        if not 0 <= self.min_area_m2 < np.inf or self.min_pixels < 0:
-            least = f"{self.min_pixels} pixels" if self.min_pixels < 0 else self.min_area_m2
-            raise OptionError(f"a minimum area must be 0 or more, got {least}; try 0")
+        for what, area, pixels in (
+            ("a minimum area", self.min_area_m2, self.min_pixels),
+            ("the area of a hole", self.min_hole_m2, self.min_hole_pixels),
+        ):
+            if not 0 <= area < np.inf or pixels < 0:
+                got = f"{pixels} pixels" if pixels < 0 else area
+                raise OptionError(f"{what} must be 0 or more, got {got}; try 0")
 
 
 def write_gpkg(  # noqa: PLR0913  the last two are extras of the same sentence
@@ -177,11 +185,14 @@ def output_crs(info: RasterInfo, options: TableOptions) -> CRS | None:
     Raises:
         OptionError: when an option needs a CRS that is not there, or names none that places maps.
     """
-    if info.crs is None and options.min_area_m2 > 0:
-        raise OptionError(
-            f"{info.path}: has no CRS, so --min-area {options.min_area_m2:g} m² means nothing; "
-            "use --min-pixels"
-        )
+    for flag, least, instead in (
+        ("--min-area", options.min_area_m2, "--min-pixels"),
+        ("--min-hole", options.min_hole_m2, "--min-hole-pixels"),
+    ):
+        if info.crs is None and least > 0:
+            raise OptionError(
+                f"{info.path}: has no CRS, so {flag} {least:g} m² means nothing; use {instead}"
+            )
     if options.crs is None:
         return info.crs
     if info.crs is None:
