@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
@@ -166,11 +167,17 @@ def _ignore_signals() -> None:
 
 
 def _open_missing_streams() -> None:
-    """Lead streams that were closed nowhere: or the next file opened gets the messages."""
+    """Lead streams that were closed nowhere: or the next file opened gets the messages.
+
+    Where a stream has no letter for a sign, as in a pipe on Windows, its number stands.
+    """
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             nowhere = Path(os.devnull).open("r" if name == "stdin" else "w")  # noqa: SIM115 - for good
             setattr(sys, name, nowhere)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _circumstance(error: BaseException) -> str:

@@ -185,9 +185,10 @@ def _line(result: Any, target: Path) -> str:
         return f"geounet: {target} was finished before ({result.polygons:,} {noun}); left alone"
     resumed = result.pixels_resumed / result.pixels
     gone_on = f"{resumed:.0%} were done before, " if result.pixels_resumed else ""
+    peak = result.peak_memory_bytes
     return (
         f"geounet: {gone_on}{result.polygons:,} {noun} in {result.seconds['total']:.0f} s "
         f"({result.mpix_per_s:.2f} Mpx/s on {result.device}, {result.backend} {result.precision}, "
-        f"tile {result.tile}, halo {result.halo}), "
-        f"peak memory {result.peak_memory_bytes / 1e9:.1f} GB"
+        f"tile {result.tile}, halo {result.halo})"
+        + (f", peak memory {peak / 1e9:.1f} GB" if peak else "")
     )

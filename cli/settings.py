@@ -73,7 +73,7 @@ def _own(path: Path, command: str) -> Told:
     except ValueError as error:  # UTF-8's too
         raise click.UsageError(f"{path}: is no TOML ({error})") from error
     tables = {name: found.pop(name) for name in COMMANDS if isinstance(found.get(name), dict)}
-    return found | tables.get(command, {})
+    return {**found, **tables.get(command, {})}
 
 
 def _value(ctx: click.Context, option: click.Option, value: Any, where: str) -> Any:

@@ -127,7 +127,7 @@ class Activations:
         return small.pixels, cells.at(rows, cols)
 
     def _cells(self, part: Part) -> Cells:
-        with TemporaryDirectory(prefix="geounet-") as folder:
+        with TemporaryDirectory(prefix="geounet-", ignore_cleanup_errors=True) as folder:
             cells = self.task.cells(part, self.inference, Path(folder) / "cells")
             return _held(cells)
 

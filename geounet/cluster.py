@@ -82,7 +82,11 @@ def cluster_embeddings(
                 target, inputs=[embeddings], overwrite=job.overwrite, suffixes=[target.suffix]
             )
         progress(0, _STEPS, "reading")
-        spool = Path(stack.enter_context(TemporaryDirectory(prefix=".cluster-", dir=out)))
+        spool = Path(
+            stack.enter_context(
+                TemporaryDirectory(prefix=".cluster-", dir=out, ignore_cleanup_errors=True)
+            )
+        )
         items = read_items(embeddings, job.columns, spool)
         maps = _maps(items, job, embeddings)
         labels = None if job.labels is None else read_labels(job.labels, items, job.label_by)

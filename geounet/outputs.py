@@ -104,7 +104,7 @@ def sync(path: Path) -> None:
     """Have the system put a file, or a folder's list of names, on the disk now."""
     if path.is_dir() and not hasattr(os, "O_DIRECTORY"):
         return  # Windows has no handle for a folder, and no need of one
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows asks for both
     try:
         os.fsync(handle)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,7 +43,7 @@ class Result:
     receptive_field: int | None
     """Of the model."""
     peak_memory_bytes: int
-    """Largest resident memory of this process so far."""
+    """Largest resident memory of this process so far; 0 where the system does not tell."""
     model: str
     """Name of the model."""
     failed_pixels: int = 0
@@ -66,7 +65,7 @@ class Result:
 
 
 def peak_memory() -> int:
-    """Return the largest resident memory of this process so far, bytes.
+    """Return the largest resident memory of this process so far, bytes; 0 where none tells it.
 
     What getrusage tells is also that of the process which started this one; Linux knows better.
     """
@@ -74,6 +73,10 @@ def peak_memory() -> int:
     for line in status.read_text(encoding="ascii").splitlines() if status.exists() else ():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
+    try:
+        import resource  # noqa: PLC0415  Windows has none
+    except ImportError:
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -171,7 +171,7 @@ class State:
         shutil.rmtree(self.work, ignore_errors=True)
         with suppress(OSError):
             self._drop()
-            (self.folder / LOCK).unlink(missing_ok=True)
+            self._lock.remove()
             self.folder.rmdir()
 
 

@@ -144,8 +144,11 @@ def test_what_is_no_raster_is_said_in_one_line(tmp_path, name, content, words):
 
 def test_missing_folder_and_pipe_are_refused(tmp_path):
     """Nothing hangs: a missing file, a folder and a FIFO are refused at once."""
-    os.mkfifo(tmp_path / "pipe.tif")
-    for name, words in (("no.tif", "no such file"), ("", "is a folder"), ("pipe.tif", "is a pipe")):
+    kinds = [("no.tif", "no such file"), ("", "is a folder")]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.tif")
+        kinds.append(("pipe.tif", "is a pipe"))
+    for name, words in kinds:
         with pytest.raises(RasterError, match=words):
             open_raster(tmp_path / name)
 

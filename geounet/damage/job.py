@@ -104,7 +104,10 @@ def assess(
     check_target(out, inputs=read, overwrite=options.overwrite, suffixes=[".gpkg"])
     check_installed("damage")
     check_folder(out, overwrite=options.overwrite)
-    with open_scene(post, options) as scene, TemporaryDirectory(prefix="geounet-") as folder:
+    with (
+        open_scene(post, options) as scene,
+        TemporaryDirectory(prefix="geounet-", ignore_cleanup_errors=True) as folder,
+    ):
         work = _Work(scene, options, Path(folder), progress)
         return work.carry_out(out)
 

@@ -254,7 +254,7 @@ def batches(items: Items, info: RasterInfo, rows: Ints | None = None) -> Iterato
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="geounet-") as folder:
+    with TemporaryDirectory(prefix="geounet-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 

@@ -219,7 +219,7 @@ class _Job:
     def _ready(self, raster: str | Path) -> Iterator[tuple[Walk, Path]]:
         """A raster to walk over, and a folder of its own."""
         with (
-            TemporaryDirectory(dir=self.folder) as folder,
+            TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as folder,
             prepared(raster, self.options, self.options.look) as walk,
         ):
             self.facts["gsd"] = self.facts["gsd"] or walk.reader.info.gsd
@@ -309,7 +309,9 @@ def _staged(targets: Targets) -> Iterator[tuple[dict[Path, Path], Path]]:
     """Where the targets are written until all is whole, the table last; and a folder to work in."""
     home, name = targets.table.parent, targets.table.name
     with ExitStack() as stack:
-        state = TemporaryDirectory(prefix=f"{name}.", suffix=".state", dir=home)
+        state = TemporaryDirectory(
+            prefix=f"{name}.", suffix=".state", dir=home, ignore_cleanup_errors=True
+        )
         folder = Path(stack.enter_context(state))
         paths = {path: stack.enter_context(staged(path, folder=folder)) for path in targets.paths}
         yield paths, folder

@@ -79,7 +79,9 @@ def explain(
     with ExitStack() as stack:
         reader = stack.enter_context(opened(raster, task.segmenter, inference))
         tile, png = (stack.enter_context(staged(path)) for path in (target, shown))
-        folder = TemporaryDirectory(prefix=f"{target.name}.", suffix=".state", dir=target.parent)
+        folder = TemporaryDirectory(
+            prefix=f"{target.name}.", suffix=".state", dir=target.parent, ignore_cleanup_errors=True
+        )
         kept = Path(stack.enter_context(folder)) / "cells"
         cells = task.cells(reader, inference, kept, progress)
         write_map(tile, reader, cells, task)

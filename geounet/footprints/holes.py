@@ -54,13 +54,13 @@ class Filler:
             return made
         rings, owner = shapely.get_rings(made.polygons, return_index=True)
         inner = np.flatnonzero(owner[1:] == owner[:-1]) + 1
-        inner = inner[self._small(shapely.polygons(rings[inner]))]
+        inner = inner[self._small(_polygons(rings[inner]))]
         if not len(inner):
             return made
-        taken = _shared(shapely.polygons(rings[inner]), owner[inner], self._things(batch, made))
+        taken = _shared(_polygons(rings[inner]), owner[inner], self._things(batch, made))
         kept = np.ones(len(rings), np.bool_)
         kept[inner[~taken]] = False
-        return replace(made, polygons=shapely.polygons(rings[kept], indices=owner[kept]))
+        return replace(made, polygons=_polygons(rings[kept], owner[kept]))
 
     def _small(self, holes: Polygons) -> Flags:
         """Return which holes are too small to stay; an area without a CRS is not a number."""
@@ -74,6 +74,11 @@ class Filler:
         found = self.coverage.enclosed(batch)
         blank = found.take(np.flatnonzero(found.class_index > 0))
         return np.concatenate([made.polygons, others.polygons(), blank.polygons()])
+
+
+def _polygons(rings: Polygons, owner: Ints | None = None) -> Polygons:
+    """Return polygons of rings, each of its own or of all of an owner, the exterior first."""
+    return np.asarray(shapely.polygons(rings, indices=owner), object)
 
 
 def _shared(holes: Polygons, owner: Ints, things: Polygons) -> Flags:
