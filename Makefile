@@ -6,7 +6,7 @@ DEMO = demo
 SOURCES = geounet cli tests benchmarks
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check format bench fuzz model docs clean
+.PHONY: help demo test check format bench fuzz package model docs clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,10 @@ bench: $(BIN)/.ready-dev  ## measure tracing, memory, the walk, outlines, run le
 
 fuzz: $(BIN)/.ready-dev  ## feed 100,000 inputs to each parser of files (many minutes)
 	$(BIN)/python -m pytest -q -m slow
+
+package: $(BIN)/.ready-dev  ## build wheel and source package into dist/; install and run one elsewhere
+	$(BIN)/python -m build
+	$(BIN)/python -m pytest -q -m 'slow or not slow' tests/test_package.py
 
 model: $(BIN)/.ready-dev  ## train the bundled model again: make model DATA=FOLDER (80 minutes on two cores)
 	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --recipe buildings \

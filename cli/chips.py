@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from .known import files
 from .options import Numbers
 from .progress import Bar
 
 
 @click.command("chips", short_help="A training dataset from rasters and vector labels.")
-@click.argument("rasters", metavar="RASTER...", nargs=-1, required=True)
+@click.argument("rasters", metavar="RASTER...", nargs=-1, required=True, shell_complete=files)
 @click.option(
     "--labels", required=True, type=click.Path(path_type=Path),
     help="Vector file with the outlines, in any CRS.",

@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
+from .known import files
 from .options import AUTO, inference, infers
 from .progress import Bar
 
 
 @click.command("damage", short_help="Before and after a storm: where to look first.")
-@click.argument("post")
+@click.argument("post", shell_complete=files)
 @click.option("--pre", help="Image from before, in any CRS and GSD.  [clusters of POST alone]")
 @click.option(
     "--buildings", default="predict", show_default=True,

@@ -8,6 +8,8 @@ import platform
 
 import click
 
+from .known import models
+
 PACKAGES = (
     "geounet", "torch", "torchvision", "segmentation-models-pytorch", "rasterio", "pyogrio",
     "geopandas", "shapely", "pyarrow", "pyproj", "numpy", "scikit-learn", "onnxruntime", "openvino",
@@ -16,7 +18,12 @@ PACKAGES = (
 
 
 @click.command("doctor", short_help="Versions, device, threads: one paste for a bug report.")
-@click.option("-m", "--model", help="Also say what each engine does with this model.")
+@click.option(
+    "-m",
+    "--model",
+    shell_complete=models,
+    help="Also say what each engine does with this model.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(*, model: str | None, as_json: bool) -> None:
     """Say what geounet runs on.

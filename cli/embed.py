@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
+from .known import files
 from .options import inference, infers
 from .progress import Bar
 
 
 @click.command("embed", short_help="What the network sees, as vectors of tiles or buildings.")
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, shell_complete=files)
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path),
     help="GeoParquet to write; pictures go to a ZIP beside it.",

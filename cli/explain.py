@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .known import files
 from .options import Auto, predict_options, sees
 from .progress import Bar
 
@@ -15,7 +16,7 @@ CHANNEL = Auto("mean")
 
 
 @click.command("explain", short_help="Where a network looks: Grad-CAM and activation maps.")
-@click.argument("raster", metavar="INPUT")
+@click.argument("raster", metavar="INPUT", shell_complete=files)
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path),
     help="GeoTIFF to write (COG); its picture is put beside it.",

@@ -19,6 +19,8 @@ import click
 from geounet import __version__
 from geounet.errors import GeounetError, GeounetWarning
 
+from .completion import ASKED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
@@ -38,6 +40,7 @@ COMMANDS = {
     "train": "Train a network on labelled imagery.",
     "models": "Bundled models and recipes.",
     "sample": "Write the sample scenes with their truth.",
+    "completion": "Completion of commands and names in your shell.",
     "doctor": "Versions, device, threads: one paste for a bug report.",
 }
 INTERRUPTED, TERMINATED = 130, 143
@@ -99,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     verbose = any(re.fullmatch(r"--verbose|-[fq]*v[fq]*", word) for word in words)
     _open_missing_streams()
-    if not words:
+    if not words and ASKED not in os.environ:
         click.echo(
             geounet.get_help(
                 click.Context(geounet, info_name="geounet", **geounet.context_settings)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .known import everything
 from .transfer import export_command, import_command
 
 GOLDEN_TOLERANCE = 3
@@ -54,7 +55,7 @@ def list_models(*, as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=everything)
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
 @click.option("--check", is_flag=True, help="Run the golden tile and compare.")
 @click.option("--layers", is_flag=True, help="List the layers that `explain --layer` knows.")

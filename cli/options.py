@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .known import models
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -103,6 +105,7 @@ SEEING = (
         "-m",
         "--model",
         multiple=True,
+        shell_complete=models,
         default=("buildings",),
         show_default=True,
         help="Bundled name, or path of a .safetensors or .onnx file, repeat it for an ensemble; "

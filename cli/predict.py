@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .known import files, footprints
 from .options import BBOX, infers, predict_options
 from .progress import Bar
 from .settings import configured
@@ -18,13 +19,14 @@ SHOWN = 5
 
 
 @click.command("predict", short_help="Building footprints from rasters: the main job.")
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, shell_complete=files)
 @click.option(
     "-o",
     "--out",
     required=True,
     multiple=True,
     type=click.Path(path_type=Path),
+    shell_complete=footprints,
     help="File to write: .gpkg, .parquet, .fgb, .geojson or .shp, repeat it for several kinds; "
     "a folder for several inputs.",
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .known import files
 from .progress import Bar
 
 ORDER = click.option(
@@ -32,7 +33,7 @@ def command() -> None:
 
 
 @command.command("encode")
-@click.argument("inputs", metavar="RASTER...|VECTOR", nargs=-1, required=True)
+@click.argument("inputs", metavar="RASTER...|VECTOR", nargs=-1, required=True, shell_complete=files)
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path),
     help="File to write: .json (COCO) or .csv (Kaggle).",

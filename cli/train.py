@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .known import recipes, trained
 from .options import SHARE
 from .progress import Bar
 
@@ -29,7 +30,11 @@ RECIPE = "buildings"
 @click.option(
     "--labels", type=click.Path(path_type=Path), help="Outlines on DATASET, a raster or several."
 )
-@click.option("--recipe", help=f"Network, loss, schedule, augmentation.  [{RECIPE}]")
+@click.option(
+    "--recipe",
+    shell_complete=recipes,
+    help=f"Network, loss, schedule, augmentation.  [{RECIPE}]",
+)
 @click.option(
     "--config", type=click.Path(path_type=Path), help="A recipe of your own (.toml or .json)."
 )
@@ -37,6 +42,7 @@ RECIPE = "buildings"
     "--from",
     "start",
     metavar="MODEL",
+    shell_complete=trained,
     help="Start from its weights, a bundled name or a file; without a recipe a short fine-tuning.",
 )
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps.  [the recipe's]")

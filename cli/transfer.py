@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .known import trained
 from .options import Auto, Numbers
 
 NUMBERS = Numbers(float)
@@ -31,7 +32,7 @@ class Pair(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 
 @click.command("export")
-@click.argument("name")
+@click.argument("name", shell_complete=trained)
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write, .onnx."
 )

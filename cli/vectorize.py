@@ -8,18 +8,20 @@ from typing import Any
 
 import click
 
+from .known import files, footprints
 from .progress import Bar
 from .settings import configured
 
 
 @click.command("vectorize", short_help="Footprints from a mask or probability raster.")
-@click.argument("raster")
+@click.argument("raster", shell_complete=files)
 @click.option(
     "-o",
     "--out",
     required=True,
     multiple=True,
     type=click.Path(path_type=Path),
+    shell_complete=footprints,
     help="File to write: .gpkg, .parquet, .fgb, .geojson or .shp; repeat it for several kinds.",
 )
 @click.option(

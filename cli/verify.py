@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from .known import files
 from .options import infers, predict_options
 from .progress import Bar
 from .settings import configured
 
 
 @click.command("verify", short_help="Measure the difference between tiled and untiled.")
-@click.argument("raster", metavar="INPUT")
+@click.argument("raster", metavar="INPUT", shell_complete=files)
 @click.option(
     "--windows",
     type=click.IntRange(1),
