@@ -79,6 +79,40 @@ def test_the_citation_is_valid():
     assert re.findall(r'^  - name: "(.*)"$', text, re.MULTILINE) == names
 
 
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
+
+
+def test_the_image_is_built_of_what_is_there():
+    """Bases are pinned to a release, copied files exist and are let through, nobody is root."""
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert all(re.search(r":\d+\.\d+\.\d+-", base) for base in bases)
+    let = set(re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+    copied = [
+        word
+        for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+        for word in line.split()[:-1]
+    ]
+    assert set(copied) == let
+    assert all((ROOT / name).exists() for name in copied)
+    users = re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)
+    assert users
+    assert users[-1] != "root"
+    assert "gdal" not in " ".join(re.findall(r"apt-get install(.+)", DOCKERFILE)).lower()
+    assert '["geounet"]' in DOCKERFILE
+
+
+def test_ci_runs_what_the_package_promises():
+    """Every version and system that the package names; no index but the public ones."""
+    text = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    (line,) = re.findall(r"python: \[(.+)\]", text)
+    named = re.findall(r"Python :: (3\.\d+)", " ".join(PROJECT["project"]["classifiers"]))
+    assert re.findall(r"[\d.]+", line) == named
+    (systems,) = re.findall(r"os: \[(.+)\]", text)
+    assert all(each in systems for each in ("ubuntu", "macos", "windows"))
+    urls = set(re.findall(r"https?://\S+", text + DOCKERFILE))
+    assert urls <= {"https://download.pytorch.org/whl/cpu", "https://pypi.org/simple"}
+
+
 def run(*words, folder):
     """What a command prints that succeeds."""
     done = subprocess.run(
