@@ -40,14 +40,8 @@ format: $(BIN)/.ready-dev  ## put every file into shape
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-bench: $(BIN)/.ready-dev  ## measure tracing, memory, the walk, outlines, run lengths, files and scores (minutes)
-	$(BIN)/python benchmarks/tracing.py --size 6000
-	$(BIN)/python benchmarks/memory.py --folder benchmarks/cache
-	$(BIN)/python benchmarks/pipeline.py --folder benchmarks/cache
-	$(BIN)/python benchmarks/outlines.py
-	$(BIN)/python benchmarks/rle.py speed
-	$(BIN)/python benchmarks/evaluation.py match
-	$(BIN)/python benchmarks/formats.py --count 100000
+bench: $(BIN)/.ready-dev  ## measure what the README claims of speed and memory, in small (minutes)
+	$(BIN)/python benchmarks/claims.py
 
 fuzz: $(BIN)/.ready-dev  ## feed 100,000 inputs to each parser of files (many minutes)
 	$(BIN)/python -m pytest -q -m slow

@@ -20,7 +20,8 @@ from rasterio.features import rasterize
 
 from geounet.explain.job import explain
 from geounet.explain.task import ExplainOptions
-from geounet.predict import PredictOptions, peak_memory, predict
+from geounet.predict import PredictOptions, predict
+from geounet.result import peak_memory
 
 
 def main() -> None:
