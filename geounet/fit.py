@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from geounet.errors import OptionError, RasterError
 from geounet.model import FIXED
-from geounet.raster import RasterInfo, Reader, suggest_scale
+from geounet.scale import suggest_scale
 
 if TYPE_CHECKING:
     from geounet.model import ModelCard
+    from geounet.raster import RasterInfo, Reader
 
 SAME_GSD = 1.1
 COARSEST = 4.0

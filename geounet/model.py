@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geounet.errors import ModelError
-from geounet.onnxfile import metadata
+from geounet.modelfile import ONNX_SUFFIX, SUFFIX, read_text, read_tile, read_weights, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-CARD_KEY = "geounet.card"
-GOLDEN_INPUT = "golden.input"
-GOLDEN_OUTPUT = "golden.output"
-GOLDEN_KEY = "geounet.golden"
-SUFFIX, ONNX_SUFFIX = ".safetensors", ".onnx"
 BASELINES = {
     "otsu": "what is brighter than one threshold of the scene",
     "edges": "what edges enclose, gaps closed, up to 30 m wide",
@@ -218,10 +212,7 @@ def read_card(name: str | Path) -> ModelCard:
     Raises:
         ModelError: when the file is no model of ours.
     """
-    path = find_model(name)
-    if path.suffix == ONNX_SUFFIX:
-        return ModelCard.from_json(_entries(path)[CARD_KEY])
-    return _read(path, weights=False)[0]
+    return ModelCard.from_json(read_text(find_model(name)))
 
 
 def open_model(name: str | Path) -> Segmenter | OnnxModel:
@@ -246,7 +237,7 @@ def load_model(name: str | Path) -> Segmenter:
     path = find_model(name)
     if path.suffix == ONNX_SUFFIX:
         raise ModelError(f"{path}: an ONNX graph has no weights to go on with; pass its {SUFFIX}")
-    card, tensors = _read(path, weights=True)
+    card, tensors = read_card(path), read_weights(path)
     try:
         # the weights are here: the file must not send us to the network for others
         network = build(card.network, card.network_options, fetch=False)
@@ -267,15 +258,7 @@ def load_model(name: str | Path) -> Segmenter:
 
 def read_golden(name: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
     """Return the golden tile `(bands, h, w)` and its expected quantised output, if there is one."""
-    from safetensors import safe_open  # noqa: PLC0415
-
-    path = find_model(name)
-    if path.suffix == ONNX_SUFFIX:
-        return _golden_of(_entries(path).get(GOLDEN_KEY), path)
-    with safe_open(path, "numpy") as file:
-        if GOLDEN_INPUT not in file.keys():  # noqa: SIM118  (not a mapping)
-            return None
-        return file.get_tensor(GOLDEN_INPUT), file.get_tensor(GOLDEN_OUTPUT)
+    return read_tile(find_model(name))
 
 
 def save_model(
@@ -290,53 +273,9 @@ def save_model(
         segmenter: what to write.
         golden: a tile of raw pixels and its expected quantised output, for `models show --check`.
     """
-    from safetensors.numpy import save  # noqa: PLC0415
-
     state = segmenter.network.state_dict()
     tensors = {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
-    if golden is not None:
-        tensors[GOLDEN_INPUT], tensors[GOLDEN_OUTPUT] = golden
-    # not save_file, which makes a file that only its owner may read
-    path.write_bytes(save(tensors, {CARD_KEY: segmenter.card.to_json()}))
-
-
-def _entries(path: Path) -> dict[str, str]:
-    """The metadata of an ONNX file that has a card of ours."""
-    try:
-        with path.open("rb") as file:
-            entries = metadata(file)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not a readable {ONNX_SUFFIX} file ({error})") from error
-    if CARD_KEY not in entries:
-        raise ModelError(f"{path}: no geounet model card in this file (metadata {CARD_KEY!r})")
-    return entries
-
-
-def _golden_of(text: str | None, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
-    from safetensors import SafetensorError  # noqa: PLC0415
-    from safetensors.numpy import load  # noqa: PLC0415
-
-    if text is None:
-        return None
-    try:
-        tensors = load(base64.b64decode(text, validate=True))
-        return tensors[GOLDEN_INPUT], tensors[GOLDEN_OUTPUT]
-    except (ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(f"{path}: golden tile cannot be read ({error})") from error
-
-
-def _read(path: Path, *, weights: bool) -> tuple[ModelCard, dict[str, NDArray[Any]]]:
-    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
-
-    try:
-        with safe_open(path, "numpy") as file:
-            text = (file.metadata() or {}).get(CARD_KEY)
-            if text is None:
-                raise ModelError(f"{path}: no geounet model card in this file")
-            names = [n for n in file.keys() if not n.startswith("golden.")] if weights else []  # noqa: SIM118
-            return ModelCard.from_json(text), {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: not a readable .safetensors file ({error})") from error
+    write_file(path, segmenter.card.to_json(), tensors, golden)
 
 
 def _as_torch(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

@@ -7,15 +7,12 @@ import os
 import threading
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
-from rasterio.windows import Window
 
 from geounet.blocks import any_written, written_parts
-from geounet.errors import RasterError
 from geounet.gdal import BLOCKS, open_source, reading
 from geounet.ground import pixel_steps
 from geounet.header import (
@@ -30,21 +27,18 @@ from geounet.sources import find_source, identity
 from geounet.valid import Masking, find_masking, valid_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from affine import Affine
     from numpy.typing import NDArray
     from pyproj import CRS
+    from rasterio.windows import Window
 
     from geounet.sources import Source
 
 __all__ = [
     "Patch", "RasterInfo", "RasterReader", "Reader", "empty_patch", "identity", "open_raster",
-    "suggest_scale",
 ]  # fmt: skip
-
-_SAMPLES = 12
-_SAMPLE_EDGE = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,48 +300,6 @@ def open_raster(
         )
         masking = find_masking(handle, chosen)
     return RasterReader(source, info, chosen, masking)
-
-
-def suggest_scale(reader: Reader) -> tuple[float, float]:
-    """Return the 2nd and 98th percentile of valid pixels, from windows spread evenly.
-
-    Rounded to what their distance is worth, so that their text says the same.
-
-    Raises:
-        RasterError: none of the sampled pixels is valid.
-    """
-    for count in (_SAMPLES, 4 * _SAMPLES):
-        windows = list(_spread(reader.info.shape, count))
-        pixels = [
-            patch.data[:, patch.valid].ravel()
-            for patch in map(reader.read, windows)
-            if patch.valid.any()
-        ]
-        if pixels:
-            low, high = map(float, np.percentile(np.concatenate(pixels), (2, 98)))
-            high = high if high > low else low + 1
-            digits = 3 - math.floor(math.log10(min(high - low, 1e300)))
-            return round(low, digits), round(high, digits)
-    raise RasterError(
-        f"{reader.info.path}: no valid pixel found ({len(windows)} windows looked at); "
-        f"if there are some, say what is black and white, such as --scale 0,{_white(reader.info)}"
-    )
-
-
-def _white(info: RasterInfo) -> int:
-    return int(np.iinfo(info.dtype).max) if info.dtype.kind in "iu" else 1
-
-
-def _spread(shape: tuple[int, int], count: int) -> Iterator[Window]:
-    """Yield up to count by count windows in an even grid, the whole of a small raster."""
-    spans = []
-    for size in shape:
-        edges = np.linspace(0, size, min(count, -(-size // _SAMPLE_EDGE)) + 1).astype(int)
-        starts = [max(0, (a + b - _SAMPLE_EDGE) // 2) for a, b in pairwise(edges)]
-        spans.append([(at, min(_SAMPLE_EDGE, size - at)) for at in starts])
-    for row, height in spans[0]:
-        for col, width in spans[1]:
-            yield Window(col, row, width, height)
 
 
 def empty_patch(info: RasterInfo, window: Window) -> Patch:

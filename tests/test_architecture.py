@@ -12,11 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     {"errors", "quantise", "relay", "onnxfile"},
-    {"grid", "gdal", "ground", "blocks", "networks"},
+    {"grid", "gdal", "ground", "blocks", "networks", "modelfile"},
     {"drivers", "header", "valid", "model"},
     {"vrt", "outputs", "inputs", "blend", "backends", "documents", "lock"},
     {"sources", "halo", "memory", "state", "records"},
-    {"raster", "tiling"},
+    {"raster", "tiling", "scale"},
     {
         "area",
         "forgiving",

@@ -14,7 +14,6 @@ from geounet.backends.golden import golden_difference, golden_output
 from geounet.backends.torch import TorchStep, best_device
 from geounet.errors import ModelError
 from geounet.model import (
-    CARD_KEY,
     ModelCard,
     Segmenter,
     bundled_models,
@@ -22,6 +21,7 @@ from geounet.model import (
     read_card,
     save_model,
 )
+from geounet.modelfile import CARD_KEY
 from geounet.networks.registry import build
 
 

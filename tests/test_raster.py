@@ -24,7 +24,8 @@ from rasterio.rpc import RPC
 from rasterio.windows import Window
 
 from geounet.errors import RasterError
-from geounet.raster import open_raster, suggest_scale
+from geounet.raster import open_raster
+from geounet.scale import suggest_scale
 
 ODD = Path(__file__).parents[2] / "shared/data/odd"
 ODD_FILES = sorted(ODD.glob("*/*.tif"))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from geounet.backends.cache import cached
 from geounet.backends.fold import folded
-from geounet.model import CARD_KEY, GOLDEN_INPUT, GOLDEN_KEY, GOLDEN_OUTPUT
+from geounet.modelfile import CARD_KEY, GOLDEN_INPUT, GOLDEN_KEY, GOLDEN_OUTPUT
 from geounet.networks.registry import excludes, probability
 from geounet.onnxfile import with_metadata
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,12 +25,10 @@ from geounet.embeddings.embed import (
 )
 from geounet.embeddings.flat import Flat, FlatFile, gram, pca_from_gram
 from geounet.embeddings.given import read_buildings
-from geounet.embeddings.pictures import beside
-from geounet.embeddings.table import SUFFIXES, check_installed
+from geounet.embeddings.targets import Targets, staged_targets
 from geounet.embeddings.write import facts_of, writing
 from geounet.errors import GeounetWarning, OptionError, RasterError
 from geounet.footprints.place import place
-from geounet.outputs import check_target, staged
 from geounet.prepare import opened, prepared
 from geounet.raster import open_raster
 from geounet.sources import identity
@@ -50,45 +48,6 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
     Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Targets:
-    """Where the parts of a result go."""
-
-    table: Path
-    """GeoParquet."""
-    thumbnails: bool = True
-    """Also write a picture of each item."""
-    flat: bool = False
-    """Also write whole maps."""
-
-    @property
-    def pictures(self) -> Path | None:
-        """The ZIP of pictures."""
-        return beside(self.table) if self.thumbnails else None
-
-    @property
-    def maps(self) -> Path | None:
-        """The file of whole maps."""
-        return self.table.with_name(f"{self.table.stem}.flat.npy") if self.flat else None
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """All of them, the table first."""
-        return tuple(path for path in (self.table, self.pictures, self.maps) if path is not None)
-
-    def check(self, inputs: Sequence[str | Path], *, overwrite: bool) -> None:
-        """Refuse what could not be written in the end.
-
-        Raises:
-            OptionError: an unknown suffix, an output that is an input, a missing package.
-            TargetError: an output exists, or its folder cannot be written to.
-        """
-        check_target(self.table, inputs=inputs, overwrite=overwrite, suffixes=SUFFIXES)
-        check_installed(self.table)
-        for path in self.paths[1:]:
-            check_target(path, inputs=inputs, overwrite=overwrite, suffixes=[path.suffix])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +114,7 @@ def embed(
     targets.check(read, overwrite=options.overwrite)
     options = _settled(rasters, options)
     crs, facts = _crs_of(rasters, options), _facts(rasters, options)
-    with _staged(targets) as (paths, folder):
+    with staged_targets(targets) as (paths, folder):
         pictures = None if targets.pictures is None else paths[targets.pictures]
         with writing(paths[targets.table], pictures, crs, facts) as writer:
             job = _Job(options, writer, folder, facts)
@@ -302,16 +261,3 @@ def _part(progress: Progress, at: int, count: int) -> Progress:
 
 def _warn(words: str) -> None:
     warnings.warn(words, GeounetWarning, stacklevel=4)
-
-
-@contextmanager
-def _staged(targets: Targets) -> Iterator[tuple[dict[Path, Path], Path]]:
-    """Where the targets are written until all is whole, the table last; and a folder to work in."""
-    home, name = targets.table.parent, targets.table.name
-    with ExitStack() as stack:
-        state = TemporaryDirectory(
-            prefix=f"{name}.", suffix=".state", dir=home, ignore_cleanup_errors=True
-        )
-        folder = Path(stack.enter_context(state))
-        paths = {path: stack.enter_context(staged(path, folder=folder)) for path in targets.paths}
-        yield paths, folder

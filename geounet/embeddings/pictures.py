@@ -9,7 +9,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from geounet.preview import Part, preview
-from geounet.raster import suggest_scale
+from geounet.scale import suggest_scale
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,8 @@ from geounet.backends.export import export_onnx
 from geounet.backends.golden import golden_output
 from geounet.errors import GridError, ModelError
 from geounet.halo import BLENDED, covering, has_room
-from geounet.model import ONNX_SUFFIX, OnnxModel, Segmenter, load_model, read_golden
+from geounet.model import OnnxModel, Segmenter, load_model, read_golden
+from geounet.modelfile import ONNX_SUFFIX
 from geounet.outputs import check_target, staged
 from geounet.transfer.deepness import keys
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geounet.errors import ModelError, OptionError
-from geounet.model import CARD_KEY, ONNX_SUFFIX
+from geounet.modelfile import CARD_KEY, ONNX_SUFFIX
 from geounet.onnxfile import with_metadata
 from geounet.outputs import check_target, staged
 from geounet.transfer.card import BANDS, Words, make_card

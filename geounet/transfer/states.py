@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from geounet.errors import ModelError
-from geounet.model import SUFFIX, Segmenter, save_model
+from geounet.model import Segmenter, save_model
+from geounet.modelfile import SUFFIX
 from geounet.networks.field import sight
 from geounet.networks.memory import bytes_per_pixel
 from geounet.networks.registry import SMP_PREFIX, build
