@@ -48,7 +48,7 @@ def build_smp(name: str, options: dict[str, Any], *, fetch: bool) -> nn.Module:
     )
     try:
         module: nn.Module = smp.create_model(
-            architecture,
+            made.architecture,
             encoder_name=made.encoder,
             encoder_weights=weights,
             in_channels=made.bands,
