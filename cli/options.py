@@ -185,6 +185,23 @@ ENGINE = (
     ),
 )
 """What runs it, and how often."""
+FILLED = (
+    click.option(
+        "--min-hole",
+        type=float,
+        default=0.0,
+        show_default=True,
+        help="Smaller holes of footprints are filled, m², where nothing else stands in them.",
+    ),
+    click.option(
+        "--min-hole-pixels",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="The same in pixels.",
+    ),
+)
+"""Which holes of footprints stay."""
 PLANNED = ("tile", "halo", "blend", "threshold", "batch_size", "max_memory")
 
 
@@ -198,6 +215,13 @@ def infers(command: Callable[..., int | None]) -> Callable[..., int | None]:
 def sees(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a model that is looked into: no engine, no seams."""
     for option in reversed(SEEING):
+        command = option(command)
+    return command
+
+
+def fills(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Give a command the options of small holes."""
+    for option in reversed(FILLED):
         command = option(command)
     return command
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .known import files, footprints
-from .options import BBOX, infers, predict_options
+from .options import BBOX, fills, infers, predict_options
 from .progress import Bar
 from .settings import configured
 
@@ -66,14 +66,7 @@ SHOWN = 5
 @click.option(
     "--min-pixels", type=click.IntRange(0), help="The same in pixels, for rasters without a CRS."
 )
-@click.option(
-    "--min-hole", type=float, default=0.0, show_default=True,
-    help="Smaller holes of footprints are filled, m², where nothing else stands in them.",
-)  # fmt: skip
-@click.option(
-    "--min-hole-pixels", type=click.IntRange(0), default=0, show_default=True,
-    help="The same in pixels.",
-)  # fmt: skip
+@fills
 @click.option(
     "--outline",
     type=click.Choice(["regular", "smooth", "pixel"]),

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .known import files, footprints
+from .options import fills
 from .progress import Bar
 from .settings import configured
 
@@ -33,14 +34,7 @@ from .settings import configured
 )
 @click.option("--min-area", type=float, help="Smaller footprints are dropped, m².")
 @click.option("--min-pixels", type=click.IntRange(0), help="The same in pixels.")
-@click.option(
-    "--min-hole", type=float, default=0.0, show_default=True,
-    help="Smaller holes of footprints are filled, m², where nothing else stands in them.",
-)  # fmt: skip
-@click.option(
-    "--min-hole-pixels", type=click.IntRange(0), default=0, show_default=True,
-    help="The same in pixels.",
-)  # fmt: skip
+@fills
 @click.option(
     "--outline",
     type=click.Choice(["regular", "smooth", "pixel"]),
