@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -44,8 +45,9 @@ def temperature(scored: Scored) -> float:
         return float(np.mean([np.mean(np.logaddexp(0, z * factor) - t * z * factor)
                               for z, t in known]))  # fmt: skip
 
-    bounds = np.log((COLDEST, HOTTEST))
-    return round(float(np.exp(minimize_scalar(entropy, bounds=bounds, method="bounded").x)), 3)
+    bounds = math.log(COLDEST), math.log(HOTTEST)
+    found = minimize_scalar(entropy, bounds=bounds, method="bounded")
+    return round(math.exp(found.x), 3)
 
 
 def tempered(segmenter: Segmenter, by: float) -> Segmenter:
