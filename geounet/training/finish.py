@@ -14,6 +14,7 @@ from geounet.halo import is_affordable
 from geounet.model import Segmenter, save_model
 from geounet.outputs import staged
 from geounet.seams import measure_seams
+from geounet.training.calibrate import temperature, tempered
 from geounet.training.chips import sized
 from geounet.training.fit import FitOptions, fit
 from geounet.training.pictures import write_curve, write_examples
@@ -87,7 +88,9 @@ def train(
 def finish(
     segmenter: Segmenter, sheets: Sequence[Labelled], recipe: Recipe
 ) -> tuple[Segmenter, Scored]:
-    """Return the segmenter with threshold and figures on its card, and what to show of it."""
+    """Return the segmenter, calibrated, with threshold and figures, and what to show of it."""
+    if recipe.calibrate and len(recipe.classes) == 1:
+        segmenter = _calibrated(segmenter, _scored(segmenter, sheets, "validation", recipe))
     seen = {split: _scored(segmenter, sheets, split, recipe) for split in ("validation", "test")}
     threshold = recipe.threshold or best_threshold(segmenter, seen["validation"])
     places = dict.fromkeys(sheet.place for sheet, _ in seen["test"])
@@ -149,6 +152,12 @@ def golden_chip(sheet: Sheet, gsd: float) -> NDArray[np.uint8]:
     shares = [mask[row:, col:][:GOLDEN_CHIP, :GOLDEN_CHIP].mean() for row, col in corners]
     row, col = corners[int(np.argmin(np.abs(np.array(shares) - 0.5)))]
     return image[:, row : row + GOLDEN_CHIP, col : col + GOLDEN_CHIP]
+
+
+def _calibrated(segmenter: Segmenter, scored: Scored) -> Segmenter:
+    by = temperature(scored)
+    training = {**segmenter.card.training, "temperature": by}
+    return tempered(segmenter, by).with_card(training=training)
 
 
 def _scored(segmenter: Segmenter, sheets: Sequence[Labelled], split: str, recipe: Recipe) -> Scored:

@@ -21,7 +21,7 @@ LossName = Literal[
 METRICS = tuple(
     f"{over}_{score}"
     for over in ("pixel", "image")
-    for score in ("iou", "f1", "precision", "recall", "accuracy", "mean_iou")
+    for score in ("iou", "f1", "precision", "recall", "accuracy", "mean_iou", "calibration_error")
 )
 
 
@@ -92,11 +92,14 @@ class Recipe:
     """Which weights become the model: the last, or those of the smallest validation loss."""
     patience: int = 0
     """Validations without a smaller loss after which training stops; 0 never stops it."""
+    calibrate: bool = True
+    """Divide the logits of a single map by the temperature that suits the validation images."""
     threshold: float | None = None
     """Probability of the foreground; None takes the one of best IoU on validation images."""
-    metrics: tuple[str, ...] = ("pixel_iou",)
-    """Figures of each place on test images: `pixel_` + iou, f1, precision, recall, accuracy or
-    mean_iou over all its pixels, `image_` + the same as the mean over its images."""
+    metrics: tuple[str, ...] = ("pixel_iou", "pixel_calibration_error")
+    """Figures of each place on test images: `pixel_` + iou, f1, precision, recall, accuracy,
+    mean_iou or calibration_error over all its pixels, `image_` + the same as the mean over its
+    images."""
     frozen_statistics: bool = False
     """Batch normalisation keeps the statistics it came with, as a short fine-tuning wants."""
     min_area_m2: float = 8.0

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from geounet.backends.scaling import Scaling
+from geounet.evaluation.calibration import Reliability, reliability
 from geounet.evaluation.pixels import PixelScore, confusion, iou
 from geounet.networks.registry import excludes
 from geounet.networks.registry import probability as probability_of
@@ -75,15 +76,20 @@ def probability(segmenter: Segmenter, sheet: Sheet) -> Floats:
 
 def figures(scored: Scored, threshold: float, metrics: Sequence[str]) -> dict[str, float]:
     """Return the figures of some sheets of one place by the names of a recipe's metrics."""
+    sure = [reliability([(p[s.valid], s.mask[s.valid])]) for s, p in scored]
     matrices = [confusion(_u8(p >= threshold), _u8(s.mask), s.valid)[:2, :2] for s, p in scored]
-    each = [PixelScore(matrix).as_dict() for matrix in matrices]
-    pooled = PixelScore(np.sum(matrices, axis=0)).as_dict()
+    each = [_figures(*both) for both in zip(matrices, sure, strict=True)]
+    pooled = _figures(np.sum(matrices, axis=0), Reliability.together(sure))
     found = {}
     for name in metrics:
         over, _, score = name.partition("_")
         values = [pooled[score]] if over == "pixel" else [one[score] for one in each]
         found[name] = round(float(np.mean(values)), 4)
     return found
+
+
+def _figures(matrix: NDArray[np.int64], sure: Reliability) -> dict[str, float]:
+    return {**PixelScore(matrix).as_dict(), "calibration_error": sure.error}
 
 
 def _view(segmenter: Segmenter, sheet: Sheet) -> View:
