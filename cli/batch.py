@@ -32,6 +32,10 @@ SOME_FAILED = 3
     help="With a scene that fails: go on, the exit code is 3 then; or stop.",
 )
 @click.option("--max-errors", type=click.IntRange(0), help="Stop when more scenes failed.")
+@click.option(
+    "--workers", type=click.IntRange(1),
+    help="Processes that share the cores, a scene each.  [one for each GPU, else one]",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
@@ -41,6 +45,7 @@ def command(
     *,
     on_error: str,
     max_errors: int | None,
+    workers: int | None,
     as_json: bool,
     quiet: bool,
     **rest: Any,
@@ -54,15 +59,17 @@ def command(
     """
     from geounet.survey.find import find_scenes
     from geounet.survey.job import SurveyOptions, survey
+    from geounet.survey.workers import hands_of
 
     rest.pop("verbose")
     sides = (rest[side] for side in SIDES if rest[side] is not None)
     scenes = find_scenes(inputs, [out, *sides])
     most = 0 if on_error == "fail" else max_errors
     options = SurveyOptions(predict=predict_options(rest), max_errors=most)
+    hands = hands_of(options.predict, workers)
     with Bar(out.name, "scene", quiet=quiet) as bar:
         tell = Told(bar, len(scenes))
-        found = survey(scenes, out, options, progress=tell.progress, told=tell.outcome)
+        found = survey(scenes, out, options, hands=hands, progress=tell.progress, told=tell.outcome)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
     else:
