@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "predict": "Building footprints from rasters: the main job.",
+    "batch": "A survey: folders of rasters, one outcome each.",
     "verify": "The difference between tiled and untiled, measured.",
     "vectorize": "Footprints from a mask or probability raster.",
     "rle": "Run-length files (COCO, Kaggle) from and to rasters.",
@@ -112,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     logging.basicConfig(level=logging.WARNING, format="geounet: %(message)s", force=True)
     logging.getLogger("geounet").setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("rasterio").setLevel(logging.WARNING if verbose else logging.ERROR)
     if not verbose:
         sys.excepthook = _last_resort
     with warnings.catch_warnings():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from geounet.footprints.origin import origin_of
 
-CONFIGURED = ("predict", "vectorize", "verify")
+CONFIGURED = ("predict", "batch", "vectorize", "verify")
 
 VALUES = {
     "model": st.sampled_from(["otsu", "edges", "a,b.onnx"]),
