@@ -13,7 +13,8 @@ RUN python -m venv /opt/geounet
 ENV PATH=/opt/geounet/bin:$PATH
 WORKDIR /src
 COPY constraints.txt ./
-RUN pip install --constraint constraints.txt --index-url "$TORCH_INDEX" torch torchvision
+# these two alone: what they need comes with the rest, from the general index
+RUN pip install --constraint constraints.txt --no-deps --index-url "$TORCH_INDEX" torch torchvision
 COPY pyproject.toml README.md LICENSE MANIFEST.in CHANGELOG.md CITATION.cff ./
 COPY geounet geounet
 COPY cli cli
