@@ -6,7 +6,7 @@
 FROM python:3.12.8-slim-bookworm AS build
 # torch's own index has the smaller build without CUDA; the general one has, for Linux, the build with it
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-# openvino: two to four times faster on a CPU; leave it out for a smaller image
+# openvino is the fastest engine on a CPU; leave it out for a smaller image
 ARG EXTRAS=openvino,parquet
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/geounet
