@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import shutil
+import tomllib
 from collections import Counter
 
 import pytest
@@ -79,6 +81,15 @@ def test_every_block_says_what_it_holds(page):
         assert block.language in LANGUAGES, f"{page.name}: ```{block.language} before {block.text}"
         lines = block.text.splitlines() if block.language == "text" else []
         assert not [line for line in lines if line.startswith(("geounet ", "make ", "pip "))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_settings_can_be_read(page):
+    """A block of TOML or JSON is a file that a reader could save."""
+    reads = {"toml": tomllib.loads, "json": json.loads}
+    for block in blocks(page):
+        if block.language in reads:
+            assert reads[block.language](block.text) is not None
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
