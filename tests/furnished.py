@@ -8,6 +8,7 @@ import shutil
 import geopandas
 import numpy as np
 import rasterio
+import shapely
 from affine import Affine
 from pages import ROOT
 from PIL import Image
@@ -43,7 +44,8 @@ def furnish(folder):
     write(folder / "sixteen.tif", infrared, place)
     fine = np.kron(pixels[:, :128, :128], np.ones((1, 3, 3), "uint8"))
     write(folder / "drone.tif", fine, place @ Affine.scale(1 / 3))
-    roofs.iloc[:1].buffer(10).to_frame("geometry").to_file(folder / "district.gpkg")
+    district = shapely.box(*(place @ (20, 100)), *(place @ (100, 20)))
+    geopandas.GeoSeries([district], crs=roofs.crs).to_file(folder / "district.gpkg")
     survey = folder / "survey"
     survey.mkdir()
     for at, name in enumerate(("west", "east")):
