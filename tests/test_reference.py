@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -33,7 +35,18 @@ def test_every_page_stands_in_the_navigation():
     assert sorted(listed(SITE["nav"])) == sorted(there)
 
 
-def test_the_site_asks_nobody():
-    """Fonts and scripts come from the site itself: a reader's browser tells no third party."""
-    assert SITE["theme"]["font"] is False
-    assert not {"extra_javascript", "extra_css", "analytics"} & set(SITE)
+def test_the_site_is_built_strictly_and_asks_nobody(tmp_path):
+    """No link is dead, and a reader's browser loads nothing from a third party."""
+    pytest.importorskip("zensical")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "zensical.toml", tmp_path)
+    command = [sys.executable, "-m", "zensical", "build", "--strict"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    built = sorted((tmp_path / "site").rglob("*.html"))
+    assert len(built) > len(list(listed(SITE["nav"])))
+    for page in built:
+        loaded = re.findall(
+            r"<(?:script|link|img|iframe)[^>]*https?://[^>]*>", page.read_text("utf-8")
+        )
+        assert not [each for each in loaded if "canonical" not in each], page
