@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import griffe
@@ -25,6 +26,7 @@ LONG = 88
 ROOMS = {
     "rle": ("Rle", "encode", "decode", "compress", "decompress", "pairs_to_rle"),
     "evaluate": ("evaluate", "EvaluateOptions"),
+    "plan": ("PlanOptions",),
     "verify": ("verify", "Verdict", "Difference"),
     "masks": ("make_masks", "MasksOptions", "MasksResult"),
     "chips": ("make_chips", "ChipsOptions", "ChipsResult"),
@@ -113,7 +115,7 @@ def _class(found: griffe.Class) -> list[str]:
                 fields[name] = (
                     f"`{name}`",
                     _code(member.annotation),
-                    _code(member.value),
+                    _default(member),
                     _words(member),
                 )
             elif isinstance(member, griffe.Function):
@@ -126,8 +128,14 @@ def _words(member: griffe.Object) -> str:
     return cell(_first(member)).replace(r"\|", "|")
 
 
+def _default(member: griffe.Attribute) -> str:
+    if "property" in member.labels:
+        return "worked out"
+    return _code(re.sub(r"field\(default_factory=(\w+)\)", r"\1()", _code(member.value).strip("`")))
+
+
 def _code(value: object) -> str:
-    return "" if value is None else f"`{value}`"
+    return f"`{value}`" if value not in (None, "") else ""
 
 
 def _sections(found: griffe.Object) -> list[str]:
