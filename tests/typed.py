@@ -113,15 +113,5 @@ def _pip(text, words):
 
 
 CHECKS = {"geounet": _geounet, "python": _python, "make": _make, "pip": _pip}
-OTHERS = {
-    "git",
-    "python3",
-    "source",
-    "gdal_edit.py",
-    "gdal_translate",
-    "gdalwarp",
-    "ogrinfo",
-    "qgis",
-    "export",
-}
+OTHERS = {"export", "gdal_edit.py", "git"}
 """Programs of others that a page may name; what they are told cannot be checked here."""
