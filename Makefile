@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO = demo
-SOURCES = geounet cli tests benchmarks
+SOURCES = geounet cli tests benchmarks reference
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test check format bench fuzz package model docs clean
@@ -31,10 +31,11 @@ test: $(BIN)/.ready-dev  ## set up, then linters, types and the whole default te
 	$(MAKE) check
 	$(BIN)/python -m pytest -n 2 -q
 
-check: $(BIN)/.ready-dev  ## linters and types alone
+check: $(BIN)/.ready-dev  ## linters, types, and the site of the documents built strictly
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/zensical build --clean --strict
 
 format: $(BIN)/.ready-dev  ## put every file into shape
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -54,8 +55,9 @@ model: $(BIN)/.ready-dev  ## train the bundled model again: make model DATA=FOLD
 	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --recipe buildings \
 		--steps 16000 --seed 1 --name buildings -o geounet/weights/buildings.safetensors --overwrite
 
-docs: $(BIN)/.ready-dev  ## check that the documents match the code
-	$(BIN)/python -m pytest -q tests/test_docs.py
+docs: $(BIN)/.ready-dev  ## write what the documents take from the code, then the site, to site/index.html
+	$(BIN)/python reference
+	$(BIN)/zensical build --clean --strict
 
 clean:  ## remove what was made here
-	rm -rf $(VENV) $(DEMO) benchmarks/cache build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) site .cache benchmarks/cache build dist *.egg-info
