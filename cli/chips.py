@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .options import Numbers
+from .options import NAMES, Numbers
 from .progress import Bar
 
 
@@ -23,6 +23,11 @@ from .progress import Bar
     "-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the dataset."
 )
 @click.option("--layer", help="Layer of the labels.  [the first]")
+@click.option(
+    "--class-by", metavar="NAME",
+    help="Column whose values are classes; the larger number stands where two overlap.",
+)  # fmt: skip
+@click.option("--classes", type=NAMES, help="Names of class 1, 2 and so on.  [its values, sorted]")
 @click.option(
     "--tile", type=click.IntRange(32), default=512, show_default=True, help="Edge of a chip."
 )

@@ -52,6 +52,21 @@ class Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return numbers if self._count != 1 else numbers[0]
 
 
+class Names(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Names separated by commas."""
+
+    name = "NAME,…"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return a tuple."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(part.strip() for part in value.split(","))
+        if not all(names):
+            self.fail(f"{value!r} is not {self.name}", param, ctx)
+        return names
+
+
 class Share(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """A name and a number, as in `town=0.5`."""
 
@@ -95,6 +110,7 @@ BANDS = Numbers(int)
 SCALE = Numbers(float, count=2, words=("auto", "none"))
 GSD = Numbers(float, count=1, words=("native", "model"))
 BBOX = Numbers(float, count=4)
+NAMES = Names()
 SHARE = Share()
 SIZE = Size()
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping  # noqa: TC003 - read at run time, to check 
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_type_hints
 
+from geounet.annotations.classes import MOST
 from geounet.errors import TrainingError
+from geounet.model import RESERVED
+from geounet.networks.catalogue import is_exclusive
 from geounet.training.kinds import is_of, kind_words
 
 Filter = Literal["lanczos", "bilinear", "nearest"]
@@ -18,6 +21,8 @@ Schedule = Literal[
 LossName = Literal[
     "cross-entropy", "dice", "dice-entropy", "jaccard", "focal", "lovasz", "boundary"
 ]
+OF_ONE = ("focal", "boundary")
+"""Losses of maps of which each is a question by itself."""
 METRICS = tuple(
     f"{over}_{score}"
     for over in ("pixel", "image")
@@ -31,10 +36,12 @@ class Recipe:
 
     found: tuple[str, str] = ("building", "buildings")
     """What one is called that the network finds, and its layer."""
+    classes: tuple[str, ...] = ()
+    """Names of class 1, 2 and so on, where there are several; the dataset's if it names some."""
     network: str = "unet"
     """Name of the network in the registry."""
     network_options: Mapping[str, Any] = field(default_factory=dict)
-    """Its options."""
+    """Its options; how many maps it gives is known from the classes."""
 
     gsd: float = 0.3
     """Ground sample distance the model is made for, metres."""
@@ -86,7 +93,11 @@ class Recipe:
     edge_weight: float = 1.0
     """Of the loss `boundary`: extra weight of pixels within 2 pixels of an outline."""
     positive_weight: float = 1.0
-    """Weight of foreground pixels in a cross-entropy of one class, where they are few."""
+    """Weight of foreground pixels in a cross-entropy, where they are few."""
+    class_weights: Mapping[str, float] = field(default_factory=dict)
+    """Further weight of the pixels of a class in a cross-entropy; 1 of one that is not named."""
+    balance: Mapping[str, float] = field(default_factory=dict)
+    """Share of the chips that are cut around a pixel of a class; the others lie anywhere."""
 
     keep: Literal["last", "best"] = "last"
     """Which weights become the model: the last, or those of the smallest validation loss."""
@@ -127,11 +138,30 @@ class Recipe:
         return int(self.network_options.get("bands", 3))
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the maps its network gives; of several the first is the background."""
-        count = int(self.network_options.get("classes", 1))
-        more = tuple(f"class {number}" for number in range(2, count))
-        return self.found[:1] if count == 1 else ("background", self.found[0], *more)
+    def names(self) -> tuple[str, ...]:
+        """Names of its classes; the background is none of them."""
+        return self.classes or self.found[:1]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layer each class is written to."""
+        return self.classes or self.found[1:]
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether its classes exclude each other, so that the background has a map as well."""
+        return is_exclusive(self.network, self.network_options)
+
+    @property
+    def built(self) -> Mapping[str, Any]:
+        """The options its network is built by: with as many maps as its classes want."""
+        maps = len(self.names) + self.exclusive
+        return {**self.network_options, **({"classes": maps} if maps > 1 else {})}
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Weight of the pixels of each class in a cross-entropy."""
+        return tuple(self.positive_weight * self.class_weights.get(n, 1.0) for n in self.names)
 
     @property
     def needs_validation(self) -> bool:
@@ -143,6 +173,7 @@ class Recipe:
             raise TrainingError(
                 f"recipe: steps is {self.steps} and epochs {self.epochs}; give one of the two"
             )
+        self._check_classes()
         if not 0 < self.gsd_range[0] <= self.gsd_range[1]:
             raise TrainingError(f"recipe: gsd_range is {self.gsd_range} (expected low, high)")
         if min(self.split_shares) < 0 or abs(sum(self.split_shares) - 1) > 1e-6:  # noqa: PLR2004
@@ -154,6 +185,56 @@ class Recipe:
             raise TrainingError(
                 f"recipe: unknown metric {unknown[0]!r}; known: {', '.join(METRICS)}"
             )
+
+    def _check_classes(self) -> None:
+        check_names(self.classes)
+        said, wanted = self.network_options.get("classes"), self.built.get("classes", 1)
+        if said not in (None, wanted):
+            raise TrainingError(
+                f"recipe: network {self.network} is to give {said} maps (expected {wanted} of "
+                f"{', '.join(self.names)}); leave classes out of its options, name them in classes"
+            )
+        if self.exclusive and self.loss in OF_ONE:
+            raise TrainingError(
+                f"recipe: loss {self.loss} is for maps that do not exclude each other, those of "
+                f"{self.network} do; take cross-entropy, dice, dice-entropy, jaccard or lovasz"
+            )
+        for entry, shares in (("class_weights", self.class_weights), ("balance", self.balance)):
+            unknown = [name for name in shares if name not in self.names]
+            if self.classes and unknown:
+                raise TrainingError(
+                    f"recipe: {entry} names {unknown[0]} (expected some of {', '.join(self.names)})"
+                )
+            if min(shares.values(), default=0.0) < 0:
+                raise TrainingError(f"recipe: {entry} is {dict(shares)} (expected 0 or more)")
+        if sum(self.balance.values()) > 1:
+            raise TrainingError(f"recipe: balance is {dict(self.balance)} (expected a sum up to 1)")
+        if self.balance and self.size is not None:
+            raise TrainingError(
+                f"recipe: balance chooses where chips are cut, but whole images are shown (size = "
+                f"{self.size}); leave one of the two out, or take class_weights"
+            )
+
+
+def check_names(names: tuple[str, ...]) -> None:
+    """Refuse names that a layer cannot have.
+
+    Raises:
+        TrainingError: names which, and why.
+    """
+    for at, name in enumerate(names):
+        low = name.lower()
+        if low in (other.lower() for other in names[:at]):
+            why = "stands twice, and layers do not tell capitals apart"
+        elif low in {"background", *RESERVED} or low.startswith(("gpkg_", "rtree_", "sqlite_")):
+            why = "means something else already"
+        elif not name.strip() or not name.isprintable() or name != name.strip():
+            why = "is no name of a layer"
+        else:
+            continue
+        raise TrainingError(f"class {name!r} {why}; call it otherwise")
+    if len(names) > MOST:
+        raise TrainingError(f"{len(names)} classes are too many (expected {MOST} at most)")
 
 
 _MOST = 1e9
