@@ -27,7 +27,9 @@ from .progress import Bar
     "--class-by", metavar="NAME",
     help="Column whose values are classes; the larger number stands where two overlap.",
 )  # fmt: skip
-@click.option("--classes", type=NAMES, help="Names of class 1, 2 and so on.  [its values, sorted]")
+@click.option(
+    "--classes", type=NAMES, default=(), help="Names of class 1, 2 and so on.  [its values, sorted]"
+)
 @click.option(
     "--tile", type=click.IntRange(32), default=512, show_default=True, help="Edge of a chip."
 )

@@ -19,9 +19,12 @@ from PIL import Image
 
 from geounet.annotations.classes import Classes
 from geounet.annotations.shapes import Shape
+from geounet.backends.torch import TorchStep
 from geounet.errors import GeounetError, GeounetWarning, TrainingError
 from geounet.evaluation.pixels import PixelScore, confusion
-from geounet.model import load_model, read_card
+from geounet.model import ModelCard, Segmenter, load_model, read_card, save_model
+from geounet.networks.registry import build
+from geounet.onnxfile import metadata
 from geounet.training import listing, recipes
 from geounet.training.chips import ChipSampler, sized
 from geounet.training.dataset import open_dataset
@@ -35,6 +38,8 @@ from geounet.training.sheet import Sheet
 from geounet.training.shown import Shown
 from geounet.training.threshold import THRESHOLDS, swept
 from geounet.training.whole import WholeSampler, as_shown
+from geounet.transfer import deepness
+from geounet.transfer.export import export_model
 
 NAMES = ("house", "road")
 COLOURS = np.array([(60, 110, 60), (210, 60, 50), (90, 90, 220)], np.uint8)
@@ -537,6 +542,29 @@ def test_two_classes_are_learnt_and_predicted(tmp_path, make_raster, start):
     with Image.open(out.with_suffix(".examples.png")) as picture:
         shown = np.asarray(picture)
     assert shown.shape[2] == 3
+
+
+def test_a_softmax_model_goes_to_other_tools_and_back(tmp_path):
+    """Its graph gives each class, and before them an empty background, by which its names go."""
+    pytest.importorskip("onnxruntime")
+    network = build(SOFTMAX.network, SOFTMAX.built).eval()
+    card = ModelCard(
+        name="two", network=SOFTMAX.network, network_options=SOFTMAX.built, stride=4,
+        classes=NAMES, layers=NAMES,
+    )  # fmt: skip
+    path, graph = tmp_path / "two.safetensors", tmp_path / "two.onnx"
+    save_model(path, Segmenter(card, network))
+    assert load_model(path).card.classes == NAMES
+    assert export_model(path, graph, 32) < 1e-4
+    with graph.open("rb") as file:
+        entries = metadata(file)
+    names = {"0": "background", "1": "house", "2": "road"}
+    assert json.loads(entries["class_names"]) == names
+    assert deepness.words(entries, 3, graph)["classes"] == NAMES
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32), dtype=np.uint8)
+    p = TorchStep(load_model(path), device="cpu")(pixels, np.ones((1, 32, 32), bool))
+    assert p["probability"].shape == (1, 2, 32, 32)
+    assert (p["probability"].sum(1) < 1).all()
 
 
 def test_an_interrupted_training_of_classes_goes_on_exactly(tmp_path):

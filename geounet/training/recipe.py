@@ -153,10 +153,14 @@ class Recipe:
         return is_exclusive(self.network, self.network_options)
 
     @property
+    def maps(self) -> int:
+        """Maps its network gives."""
+        return len(self.names) + self.exclusive
+
+    @property
     def built(self) -> Mapping[str, Any]:
         """The options its network is built by: with as many maps as its classes want."""
-        maps = len(self.names) + self.exclusive
-        return {**self.network_options, **({"classes": maps} if maps > 1 else {})}
+        return {**self.network_options, **({"classes": self.maps} if self.maps > 1 else {})}
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -188,10 +192,10 @@ class Recipe:
 
     def _check_classes(self) -> None:
         check_names(self.classes)
-        said, wanted = self.network_options.get("classes"), self.built.get("classes", 1)
-        if said not in (None, wanted):
+        said = self.network_options.get("classes", self.maps)
+        if said != self.maps:
             raise TrainingError(
-                f"recipe: network {self.network} is to give {said} maps (expected {wanted} of "
+                f"recipe: network {self.network} is to give {said} maps (expected {self.maps} of "
                 f"{', '.join(self.names)}); leave classes out of its options, name them in classes"
             )
         if self.exclusive and self.loss in OF_ONE:
