@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .options import NAMES, Numbers
+from .options import NAMES, Numbers, tells
 from .progress import Bar
 
 
@@ -57,10 +57,7 @@ from .progress import Bar
     help="Also write a contact sheet to look at (.png).",
 )  # fmt: skip
 @click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
-@click.option("-f", "--overwrite", is_flag=True, help="Replace a dataset that exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@tells
 def command(
     rasters: tuple[str, ...], labels: Path, out: Path, *, as_json: bool, quiet: bool, **rest: Any
 ) -> None:
@@ -71,7 +68,6 @@ def command(
     from geounet.chips import ChipsOptions, make_chips
     from geounet.inputs import find_rasters
 
-    rest.pop("verbose")
     with Bar(out.name, "tile", quiet=quiet) as bar:
         result = make_chips(find_rasters(rasters), labels, out, ChipsOptions(**rest), bar)
     if as_json:

@@ -201,6 +201,23 @@ ENGINE = (
 PLANNED = ("tile", "halo", "blend", "threshold", "batch_size", "max_memory")
 
 
+OVERWRITE = click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+VERBOSE = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False,
+    help="What was chosen and why; tracebacks.",
+)  # fmt: skip
+"""`main` looks for it itself."""
+
+
+def tells(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of what it may replace and what it says; they stand last."""
+    for option in (VERBOSE, QUIET, JSON, OVERWRITE):
+        command = option(command)
+    return command
+
+
 def infers(command: Callable[..., int | None]) -> Callable[..., int | None]:
     """Give a command the options of inference: which model, how, and on what."""
     for option in reversed(SEEING + ENGINE):
