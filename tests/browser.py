@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import time
 from base64 import b64decode
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.request import urlopen
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
@@ -25,6 +25,10 @@ FLAGS = (
     *("--disable-background-timer-throttling", "--disable-renderer-backgrounding"),
     "--remote-debugging-port=0",
 )
+
+
+class GoneError(Exception):
+    """What was asked has left the tab: it was of the empty page before the one to be shown."""
 
 
 class Tab:
@@ -48,6 +52,8 @@ class Tab:
             if found.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
                 self.complaints.append(found["params"])
             if found.get("id") == self._number:
+                if "context" in found.get("error", {}).get("message", ""):
+                    raise GoneError(found["error"]["message"])
                 assert "error" not in found, found["error"]
                 return found["result"]
 
@@ -68,10 +74,11 @@ class Tab:
         """
         until = time.monotonic() + PATIENCE
         while True:
-            act(*given)
-            self.ask(FRAME)
-            if found := self.ask(script):
-                return found
+            with suppress(GoneError):
+                act(*given)
+                self.ask(FRAME)
+                if found := self.ask(script):
+                    return found
             assert time.monotonic() < until, f"never true: {script}"
             time.sleep(0.05)
 
@@ -106,6 +113,7 @@ def opened(page, folder):
         tab = Tab(loop, socket)
         for domain in ("Runtime", "Log", "Page"):
             tab.send(f"{domain}.enable")
+        tab.wait("location.protocol === 'file:' && document.readyState === 'complete'")
         tab.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
         yield tab
         socket.close()
