@@ -196,6 +196,7 @@ def test_no_chip_is_cut_around_what_is_held_out():
         ({"balance": {"house": -0.1}}, "expected 0 or more"),
         ({"balance": {"house": 0.5}, "size": 64}, "whole images are shown"),
         ({"class_weights": {"tree": 2.0}}, "class_weights names tree"),
+        ({"class_weights": {"road": 2.0}}, "is for the losses cross-entropy and dice-entropy"),
         ({"classes": ("house", "House")}, "stands twice"),
         ({"classes": ("house", "background")}, "means something else"),
         ({"classes": ("house", "gpkg_x")}, "means something else"),
@@ -214,10 +215,13 @@ def test_a_recipe_whose_classes_do_not_fit_is_refused(changes, words):
     assert words in str(told.value)
 
 
-def test_balance_of_what_is_not_there_is_refused():
+def test_balance_of_what_is_not_there_is_refused(tmp_path):
     """No training image shows it, or nothing is called so."""
     with pytest.raises(TrainingError, match="no training image shows it"):
         ChipSampler([sheet(mask=rare() // 2 * 2)], replace(TINY, balance={"house": 0.5}), 0)
+    weighed = replace(TINY, classes=(), loss="cross-entropy", class_weights={"tree": 2.0})
+    with pytest.raises(TrainingError, match="class_weights names tree"):
+        fit(SHEETS, weighed, tmp_path / "m.safetensors", CPU)
     with pytest.raises(TrainingError, match="balance names house"):
         ChipSampler([sheet(mask=rare() > 0)], Shown(balance={"house": 0.5}), 0)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from geounet.errors import TrainingError
+from geounet.training.classes import check_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,9 +54,7 @@ class Balance:
         Raises:
             TrainingError: a class is wanted that is none, or that no sheet shows.
         """
-        unknown = [name for name in wanted if name not in names]
-        if unknown:
-            raise TrainingError(f"balance names {unknown[0]} (expected some of {', '.join(names)})")
+        check_known("balance", wanted, names)
         self._sheets = sheets
         self._numbers = [names.index(name) + 1 for name in wanted]
         self._ends = np.cumsum(list(wanted.values()))

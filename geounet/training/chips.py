@@ -74,11 +74,12 @@ def _shrunk(sheet: Labelled, finest: float) -> Labelled:
         return sheet
     size = (round(sheet.mask.shape[0] / factor), round(sheet.mask.shape[1] / factor))
     image, mask, valid = sized(sheet.image, sheet.mask, sheet.valid, size)
-    hard: NDArray[Any] = (mask[0] if several(sheet.mask) else mask[0] >= _HALF).numpy()
+    found = (mask[0] if several(sheet.mask) else mask[0] >= _HALF).numpy()
+    hard: NDArray[Any] = found.astype(sheet.mask.dtype)
     return replace(
         sheet,
         image=image.round().numpy().astype(sheet.image.dtype),
-        mask=hard.astype(sheet.mask.dtype),
+        mask=hard,
         valid=(valid[0] >= _HALF).numpy(),
         gsd=sheet.gsd * factor,
     )

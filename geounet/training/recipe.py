@@ -6,10 +6,9 @@ from collections.abc import Mapping  # noqa: TC003 - read at run time, to check 
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_type_hints
 
-from geounet.annotations.classes import MOST
 from geounet.errors import TrainingError
-from geounet.model import RESERVED
 from geounet.networks.catalogue import is_exclusive
+from geounet.training.classes import check_classes
 from geounet.training.kinds import is_of, kind_words
 
 Filter = Literal["lanczos", "bilinear", "nearest"]
@@ -21,8 +20,6 @@ Schedule = Literal[
 LossName = Literal[
     "cross-entropy", "dice", "dice-entropy", "jaccard", "focal", "lovasz", "boundary"
 ]
-OF_ONE = ("focal", "boundary")
-"""Losses of maps of which each is a question by itself."""
 METRICS = tuple(
     f"{over}_{score}"
     for over in ("pixel", "image")
@@ -177,7 +174,7 @@ class Recipe:
             raise TrainingError(
                 f"recipe: steps is {self.steps} and epochs {self.epochs}; give one of the two"
             )
-        self._check_classes()
+        check_classes(self)
         if not 0 < self.gsd_range[0] <= self.gsd_range[1]:
             raise TrainingError(f"recipe: gsd_range is {self.gsd_range} (expected low, high)")
         if min(self.split_shares) < 0 or abs(sum(self.split_shares) - 1) > 1e-6:  # noqa: PLR2004
@@ -189,56 +186,6 @@ class Recipe:
             raise TrainingError(
                 f"recipe: unknown metric {unknown[0]!r}; known: {', '.join(METRICS)}"
             )
-
-    def _check_classes(self) -> None:
-        check_names(self.classes)
-        said = self.network_options.get("classes", self.maps)
-        if said != self.maps:
-            raise TrainingError(
-                f"recipe: network {self.network} is to give {said} maps (expected {self.maps} of "
-                f"{', '.join(self.names)}); leave classes out of its options, name them in classes"
-            )
-        if self.exclusive and self.loss in OF_ONE:
-            raise TrainingError(
-                f"recipe: loss {self.loss} is for maps that do not exclude each other, those of "
-                f"{self.network} do; take cross-entropy, dice, dice-entropy, jaccard or lovasz"
-            )
-        for entry, shares in (("class_weights", self.class_weights), ("balance", self.balance)):
-            unknown = [name for name in shares if name not in self.names]
-            if self.classes and unknown:
-                raise TrainingError(
-                    f"recipe: {entry} names {unknown[0]} (expected some of {', '.join(self.names)})"
-                )
-            if min(shares.values(), default=0.0) < 0:
-                raise TrainingError(f"recipe: {entry} is {dict(shares)} (expected 0 or more)")
-        if sum(self.balance.values()) > 1:
-            raise TrainingError(f"recipe: balance is {dict(self.balance)} (expected a sum up to 1)")
-        if self.balance and self.size is not None:
-            raise TrainingError(
-                f"recipe: balance chooses where chips are cut, but whole images are shown (size = "
-                f"{self.size}); leave one of the two out, or take class_weights"
-            )
-
-
-def check_names(names: tuple[str, ...]) -> None:
-    """Refuse names that a layer cannot have.
-
-    Raises:
-        TrainingError: names which, and why.
-    """
-    for at, name in enumerate(names):
-        low = name.lower()
-        if low in (other.lower() for other in names[:at]):
-            why = "stands twice, and layers do not tell capitals apart"
-        elif low in {"background", *RESERVED} or low.startswith(("gpkg_", "rtree_", "sqlite_")):
-            why = "means something else already"
-        elif not name.strip() or not name.isprintable() or name != name.strip():
-            why = "is no name of a layer"
-        else:
-            continue
-        raise TrainingError(f"class {name!r} {why}; call it otherwise")
-    if len(names) > MOST:
-        raise TrainingError(f"{len(names)} classes are too many (expected {MOST} at most)")
 
 
 _MOST = 1e9
