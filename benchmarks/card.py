@@ -66,8 +66,8 @@ def main() -> None:
     sure: dict[str, list[Reliability]] = defaultdict(list)
     examples: dict[str, list[Example]] = defaultdict(list)
     for sheet in load_sheets(options.data, listing):
-        p = probability(segmenter, sheet)
-        sure[sheet.place].append(reliability([(p[sheet.valid], sheet.mask[sheet.valid])]))
+        p = probability(segmenter, sheet)[0]
+        sure[sheet.place].append(reliability([(p[sheet.valid], sheet.mask[sheet.valid] > 0)]))
         examples[sheet.place] += squares(sheet, p >= segmenter.card.threshold)
     places = {place: Reliability.together(parts) for place, parts in sure.items()}
     places["all pixels"] = Reliability.together(list(places.values()))
@@ -85,7 +85,7 @@ def squares(sheet: Sheet, found: NDArray[np.bool_]) -> Iterator[Example]:
     for row in range(0, sheet.shape[0] - edge + 1, edge):
         for col in range(0, sheet.shape[1] - edge + 1, edge):
             at = slice(row, row + edge), slice(col, col + edge)
-            truth = sheet.mask[at]
+            truth = sheet.mask[at] > 0
             if truth.mean() >= LEAST:
                 image = np.moveaxis(sheet.image[:, *at], 0, 2)
                 yield Example(image, truth, found[at], iou([(found[at], truth)]))

@@ -140,7 +140,7 @@ def _score(model: Segmenter, image: np.ndarray, mask: np.ndarray, gsd: float) ->
         name="held", place="held", split="test", image=image, mask=mask,
         valid=np.ones_like(mask), gsd=gsd, weight=1.0,
     )  # fmt: skip
-    return iou([(probability(model, sheet) >= model.card.threshold, mask)])
+    return iou([(probability(model, sheet)[0] >= model.card.threshold, mask)])
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main() -> None:
     shown = Shown.of(recipe("nuclei-small"))
     sheets = load_sheets(options.data, read_manifest(options.manifest), None, shown)
     scored = [(s, probability(segmenter, s)) for s in as_shown(held(sheets, "test"), shown)]
-    found = figures(scored, segmenter.card.threshold, METRICS)
+    found = figures(scored, segmenter.card.threshold, METRICS, segmenter.card.classes)
     print(json.dumps({"model": segmenter.card.name, "images": len(scored)} | found))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .known import files
-from .options import Numbers
+from .options import NAMES, Numbers, tells
 from .progress import Bar
 
 
@@ -24,6 +24,13 @@ from .progress import Bar
     "-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the dataset."
 )
 @click.option("--layer", help="Layer of the labels.  [the first]")
+@click.option(
+    "--class-by", metavar="NAME",
+    help="Column whose values are classes; the larger number stands where two overlap.",
+)  # fmt: skip
+@click.option(
+    "--classes", type=NAMES, default=(), help="Names of class 1, 2 and so on.  [its values, sorted]"
+)
 @click.option(
     "--tile", type=click.IntRange(32), default=512, show_default=True, help="Edge of a chip."
 )
@@ -51,10 +58,7 @@ from .progress import Bar
     help="Also write a contact sheet to look at (.png).",
 )  # fmt: skip
 @click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
-@click.option("-f", "--overwrite", is_flag=True, help="Replace a dataset that exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@tells
 def command(
     rasters: tuple[str, ...], labels: Path, out: Path, *, as_json: bool, quiet: bool, **rest: Any
 ) -> None:
@@ -65,7 +69,6 @@ def command(
     from geounet.chips import ChipsOptions, make_chips
     from geounet.inputs import find_rasters
 
-    rest.pop("verbose")
     with Bar(out.name, "tile", quiet=quiet) as bar:
         result = make_chips(find_rasters(rasters), labels, out, ChipsOptions(**rest), bar)
     if as_json:

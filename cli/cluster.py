@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import AUTO
+from .options import AUTO, tells
 from .progress import Bar
 
 
@@ -66,10 +66,7 @@ from .progress import Bar
     "--model", type=click.Path(path_type=Path),
     help="File of the embeddings' model.  [default: the bundled one of that name]",
 )  # fmt: skip
-@click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@tells
 def command(embeddings: Path, out: Path, *, as_json: bool, quiet: bool, **rest: Any) -> None:
     """Group what the network saw alike, choose how many groups there are, and show them.
 
@@ -78,7 +75,6 @@ def command(embeddings: Path, out: Path, *, as_json: bool, quiet: bool, **rest: 
     from geounet.cluster import ClusterJob, cluster_embeddings
     from geounet.embeddings.clusters import ClusterOptions
 
-    rest.pop("verbose")
     names = ("columns", "labels", "label_by", "activations", "images", "model", "overwrite")
     job = {name: rest.pop(name) for name in names}
     rest["k"] = None if rest["k"] == "auto" else rest["k"]

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .known import files
-from .options import AUTO, inference, infers
+from .options import AUTO, inference, infers, tells
 from .progress import Bar
 
 
@@ -44,10 +44,7 @@ from .progress import Bar
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of chance.")
 @infers
-@click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
-@click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
+@tells
 def command(post: str, out: Path, *, as_json: bool, quiet: bool, **rest: Any) -> None:
     """Tell how much each building changed between two dates, and which look alike.
 
@@ -57,7 +54,6 @@ def command(post: str, out: Path, *, as_json: bool, quiet: bool, **rest: Any) ->
     from geounet.damage.layers import SAYS
     from geounet.damage.options import DamageOptions
 
-    rest.pop("verbose")
     rest["k"] = None if rest["k"] == "auto" else rest["k"]
     with Bar(Path(post).name, "tile", quiet=quiet) as bar:
         result = assess(post, out, DamageOptions(**inference(rest)), bar)

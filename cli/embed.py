@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .known import files
-from .options import inference, infers
+from .options import inference, infers, tells
 from .progress import Bar
 
 
@@ -44,10 +44,7 @@ from .progress import Bar
     help="Write a picture of each item.",
 )  # fmt: skip
 @infers
-@click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
-@click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
+@tells
 def command(inputs: tuple[str, ...], out: Path, *, as_json: bool, quiet: bool, **rest: Any) -> None:
     """Write what the network sees in squares of ground, or at buildings.
 
@@ -56,7 +53,6 @@ def command(inputs: tuple[str, ...], out: Path, *, as_json: bool, quiet: bool, *
     from geounet.embeddings.job import JobOptions, embed
     from geounet.inputs import find_rasters
 
-    rest.pop("verbose")
     flat = rest["pool"] == "flat"
     options = JobOptions(**inference({**rest, "pool": "mean" if flat else rest["pool"]}), flat=flat)
     with Bar(out.name, "tile", quiet=quiet) as bar:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .options import tells
 from .progress import Bar
 
 
@@ -52,10 +53,7 @@ from .progress import Bar
     help="Pixels from seam to seam of the prediction's tiles, tile - 2 halo: F1 by distance.",
 )  # fmt: skip
 @click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
-@click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
-@click.option("--json", "as_json", is_flag=True, help="Print the scores as one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@tells
 def command(
     prediction: Path, truth: Path, out: Path, *, as_json: bool, quiet: bool, **rest: Any
 ) -> None:
@@ -65,7 +63,6 @@ def command(
     """
     from geounet.evaluate import OUTPUTS, EvaluateOptions, evaluate
 
-    rest.pop("verbose")
     with Bar(prediction.name, "row", quiet=quiet) as bar:
         said = evaluate(prediction, truth, out, EvaluateOptions(**rest), bar)
     if as_json:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from .options import tells
 from .progress import Bar
 
 SOME_FAILED = 3
@@ -35,10 +36,7 @@ SOME_FAILED = 3
     "--sheet", type=click.Path(path_type=Path),
     help="Also write a contact sheet to look at (.png): image, mask, overlay, masked image.",
 )  # fmt: skip
-@click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@tells
 def command(
     annotations: Path, images: Path, out: Path, *,
     where: tuple[str, ...], as_json: bool, quiet: bool, **rest: Any,
@@ -49,7 +47,6 @@ def command(
     """
     from geounet.masks import MasksOptions, make_masks
 
-    rest.pop("verbose")
     asked = tuple(_pair(words) for words in where)
     with Bar(annotations.name, "image", quiet=quiet) as bar:
         result = make_masks(annotations, images, out, MasksOptions(where=asked, **rest), bar)

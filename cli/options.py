@@ -55,6 +55,21 @@ class Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return numbers if self._count != 1 else numbers[0]
 
 
+class Names(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Names separated by commas."""
+
+    name = "NAME,…"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return a tuple."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(part.strip() for part in value.split(","))
+        if not all(names):
+            self.fail(f"{value!r} is not {self.name}", param, ctx)
+        return names
+
+
 class Share(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """A name and a number, as in `town=0.5`."""
 
@@ -98,6 +113,7 @@ BANDS = Numbers(int)
 SCALE = Numbers(float, count=2, words=("auto", "none"))
 GSD = Numbers(float, count=1, words=("native", "model"))
 BBOX = Numbers(float, count=4)
+NAMES = Names()
 SHARE = Share()
 SIZE = Size()
 
@@ -204,6 +220,23 @@ FILLED = (
 )
 """Which holes of footprints stay."""
 PLANNED = ("tile", "halo", "blend", "threshold", "batch_size", "max_memory")
+
+
+OVERWRITE = click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+VERBOSE = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False,
+    help="What was chosen and why; tracebacks.",
+)  # fmt: skip
+"""`main` looks for it itself."""
+
+
+def tells(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of what it may replace and what it says; they stand last."""
+    for option in (VERBOSE, QUIET, JSON, OVERWRITE):
+        command = option(command)
+    return command
 
 
 def infers(command: Callable[..., int | None]) -> Callable[..., int | None]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .known import files
+from .options import JSON, VERBOSE, tells
 from .progress import Bar
 
 ORDER = click.option(
@@ -18,10 +19,6 @@ ORDER = click.option(
     show_default=True,
     help="How pixels are counted; COCO and Kaggle count down the columns.",
 )
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-QUIET = click.option("-q", "--quiet", is_flag=True, help="No summary.")
-OVERWRITE = click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
-VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
 
 
 @click.group("rle", short_help="Run-length files (COCO, Kaggle) from and to rasters.")
@@ -50,11 +47,8 @@ def command() -> None:
 @click.option(
     "--like", type=click.Path(path_type=Path), help="Raster whose grid a vector file is drawn on."
 )
-@OVERWRITE
 @click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
-@JSON
-@QUIET
-@VERBOSE
+@tells
 def encode(
     inputs: tuple[str, ...], out: Path, *, listed: bool, as_json: bool, quiet: bool, **rest: Any
 ) -> None:
@@ -64,7 +58,6 @@ def encode(
     """
     from geounet.exchange.encode import EncodeOptions, encode_files
 
-    rest.pop("verbose")
     count = encode_files(inputs, out, EncodeOptions(compact=not listed, **rest))
     if as_json:
         click.echo(json.dumps({"out": [str(out)], "objects": count}))
@@ -86,10 +79,7 @@ def encode(
 )  # fmt: skip
 @ORDER
 @click.option("--category", help="Only objects of this COCO category.")
-@OVERWRITE
-@JSON
-@QUIET
-@VERBOSE
+@tells
 def decode(file: Path, out: Path, *, as_json: bool, quiet: bool, **rest: Any) -> None:
     """Write the masks, or footprints, that a run-length file holds.
 
@@ -97,7 +87,6 @@ def decode(file: Path, out: Path, *, as_json: bool, quiet: bool, **rest: Any) ->
     """
     from geounet.exchange.decode import DecodeOptions, decode_file
 
-    rest.pop("verbose")
     with Bar(file.name, "image", quiet=quiet) as bar:
         targets = decode_file(file, out, DecodeOptions(**rest), bar)
     if as_json:
@@ -122,7 +111,6 @@ def info(file: Path, *, as_json: bool, **rest: Any) -> None:
     """
     from geounet.exchange.decode import DecodeOptions, summary
 
-    rest.pop("verbose")
     found = summary(file, DecodeOptions(**rest))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .known import recipes, trained
-from .options import SHARE
+from .options import NAMES, SHARE
 from .progress import Bar
 
 RECIPE = "buildings"
@@ -30,6 +30,18 @@ RECIPE = "buildings"
 @click.option(
     "--labels", type=click.Path(path_type=Path), help="Outlines on DATASET, a raster or several."
 )
+@click.option(
+    "--classes", type=NAMES,
+    help="What 1, 2, … of masks stand for; of outlines the order of their classes.",
+)  # fmt: skip
+@click.option(
+    "--class-by", metavar="NAME",
+    help="Attribute of outlines whose values are classes.  [a COCO file's category]",
+)  # fmt: skip
+@click.option(
+    "--balance", "balances", type=SHARE, metavar="CLASS=SHARE", multiple=True,
+    help="Share of the chips cut around a pixel of a class, such as house=0.5; repeatable.",
+)  # fmt: skip
 @click.option(
     "--recipe",
     shell_complete=recipes,
@@ -100,8 +112,9 @@ def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: A
     recipe, options = _settings(out, rest)
     tuned = _tunes(rest)
     shown = shown_few(Shown.of(recipe)) if tuned else Shown.of(recipe)
-    asked = {name: rest[name] for name in ("labels", "manifest")}
+    asked = {name: rest[name] for name in ("labels", "manifest", "class_by")}
     found = open_dataset(dataset, shown, **asked, weights=dict(rest["weights"]))
+    recipe = replace(recipe, classes=found.classes)
     provenance = {"manifest": found.name, "data": found.data, "command": _again(out, rest)}
     if tuned:
         before = held_out_figures(options.start, found.sheets)
@@ -120,6 +133,9 @@ def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: A
         after = held_out_figures(segmenter, found.sheets)
         for word in ("iou", "f1", "threshold"):
             click.echo(f"geounet: held out: {word} {before[word]} → {after[word]}", err=True)
+        for name, iou in after["classes"].items():
+            told = f"{name} iou {before['classes'][name]} → {iou}"
+            click.echo(f"geounet: held out: {told}", err=True)
     for place, scores in segmenter.card.metrics.items():
         click.echo(f"geounet: {place}: {scores}", err=True)
 
@@ -149,7 +165,10 @@ def _settings(out: Path, rest: dict[str, Any]) -> tuple[Any, Any]:
     from geounet.training.recipefile import changed
 
     start = load_model(rest["start"]) if rest["start"] else None
-    changes = {name: rest[name] for name in ("steps", "epochs", "learning_rate") if rest[name]}
+    words = ("steps", "epochs", "learning_rate", "classes")
+    changes = {name: rest[name] for name in words if rest[name]}
+    if rest["balances"]:
+        changes["balance"] = dict(rest["balances"])
     if {"steps", "epochs"} <= set(changes):
         raise click.UsageError("--steps and --epochs contradict; give one of them")
     options = FitOptions(
@@ -181,6 +200,11 @@ def _recipe(rest: dict[str, Any], start: Any) -> Any:
 def _again(out: Path, rest: dict[str, Any]) -> str:
     """The command that makes the same model, without this machine's paths."""
     words = ["geounet train DATA"]
+    if rest["classes"]:
+        words.append(f"--classes {','.join(rest['classes'])}")
+    if rest["class_by"]:
+        words.append(f"--class-by {rest['class_by']}")
+    words += [f"--balance {name}={share:g}" for name, share in rest["balances"]]
     for name in ("manifest", "labels", "recipe", "config", "start"):
         if rest[name]:
             option = "from" if name == "start" else name

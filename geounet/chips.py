@@ -10,11 +10,12 @@ from warnings import warn
 
 import numpy as np
 
-from geounet.annotations.vector import read_layer, shapes_on
+from geounet.annotations.classes import MOST, Classes
+from geounet.annotations.vector import column_values, read_layer, shapes_on
 from geounet.chipset import MANIFEST, SPLITS, TABLE, new_folder, write_manifest, write_table
 from geounet.contact import write_sheet
 from geounet.cutter import PARTS, Cutter
-from geounet.errors import GeounetWarning, OptionError, TargetError
+from geounet.errors import AnnotationError, GeounetWarning, OptionError, TargetError
 from geounet.outputs import check_target
 from geounet.places import Blocks, assign
 from geounet.raster import open_raster
@@ -22,6 +23,7 @@ from geounet.raster import open_raster
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import geopandas as gpd
     from numpy.typing import NDArray
 
     from geounet.annotations.shapes import Shape
@@ -49,6 +51,10 @@ class ChipsOptions:
     """Raw values that become 0 and 255 of 8 bits; None keeps pixels as they are."""
     layer: str | None = None
     """Layer of the labels; None takes the first."""
+    class_by: str | None = None
+    """Column whose values are classes; None: all outlines are of one."""
+    classes: tuple[str, ...] = ()
+    """Names of class 1, 2 and so on; none takes the column's values in alphabetical order."""
     sheet: Path | None = None
     """Contact sheet to write, .png."""
     overwrite: bool = False
@@ -105,13 +111,16 @@ def make_chips(
     sheets = _sheets(rasters, options)
     splits = _splits(sheets, options)
     features = read_layer(labels, options.layer)
-    features = features[[features.geometry.name]]
+    classes = _classes(features, labels, options)
+    wanted = [options.class_by] if options.class_by else []
+    features = features[[*wanted, features.geometry.name]]
     rows: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
     with new_folder(out, overwrite=options.overwrite) as folder:
         for sheet in sheets:
             shapes = shapes_on(features, sheet.info, labels)
-            for made in _cut(sheet, shapes, splits, folder, options):
+            _check_classes(shapes, classes)
+            for made in _cut(sheet, (shapes, classes), splits, folder, options):
                 if isinstance(made, str):
                     left_out[made] += 1
                 else:
@@ -119,7 +128,8 @@ def make_chips(
                 progress(len(rows) + left_out.total(), sum(len(each.tiles) for each in sheets))
         _check_made(rows, options)
         write_table(folder / TABLE, rows)
-        write_manifest(folder / MANIFEST, rows, {each.name: each.info.gsd for each in sheets})
+        gsds = {each.name: each.info.gsd for each in sheets}
+        write_manifest(folder / MANIFEST, rows, gsds, classes.names)
         if options.sheet is not None:
             _write_sheet(options.sheet, folder, rows)
     chips = Counter(row["split"] for row in rows)
@@ -131,16 +141,39 @@ def make_chips(
     )
 
 
+def _classes(features: gpd.GeoDataFrame, labels: Path, options: ChipsOptions) -> Classes:
+    """The classes of the outlines, as asked for or as their column has them."""
+    by, names = options.class_by, options.classes
+    if by is None:
+        if len(names) > 1:
+            raise OptionError(
+                f"{labels}: outlines do not tell which of {', '.join(names)} they are; name the "
+                "column that does with --class-by"
+            )
+        return Classes(names=names)
+    found = column_values(features, by, labels)
+    if len(names or found) > MOST:
+        raise OptionError(f"{labels}: {by} has {len(found)} values (at most {MOST} classes)")
+    return Classes(names=names or found, by=by)
+
+
+def _check_classes(shapes: Sequence[Shape], classes: Classes) -> None:
+    strangers = classes.strangers(shapes)
+    if strangers:
+        more = f" (and {len(strangers) - 1} other values)" if strangers[1:] else ""
+        raise AnnotationError(strangers[0] + more)
+
+
 def _cut(
     sheet: _Sheet,
-    shapes: Sequence[Shape],
+    labelled: tuple[Sequence[Shape], Classes],
     splits: Mapping[Block, int],
     folder: Path,
     options: ChipsOptions,
 ) -> Iterator[dict[str, Any] | str]:
     """Write the chips of a raster; yield for each tile its row, or why there is none."""
     with open_raster(sheet.path, bands=options.bands, allow_vrt=options.allow_vrt) as reader:
-        cutter = Cutter(reader, shapes, options.tile, options.scale)
+        cutter = Cutter(reader, *labelled, options.tile, options.scale)
         for (row, col), blocks in zip(sheet.tiles.tolist(), sheet.blocks, strict=True):
             split, *others = {SPLITS[splits[block]] for block in blocks}
             if others:

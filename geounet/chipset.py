@@ -64,7 +64,10 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def write_manifest(
-    path: Path, rows: Sequence[dict[str, Any]], gsds: Mapping[str, float | None]
+    path: Path,
+    rows: Sequence[dict[str, Any]],
+    gsds: Mapping[str, float | None],
+    classes: Sequence[str] = (),
 ) -> None:
     """Write a set a raster and split; each chip is drawn from as often as any other.
 
@@ -72,9 +75,10 @@ def write_manifest(
         path: TOML to write.
         rows: of all chips.
         gsds: metres a pixel of each raster.
+        classes: names of the numbers in masks; none where all that is labelled is one.
     """
     counts = Counter((row["raster"], row["split"]) for row in rows)
-    lines = [_NOTE]
+    lines = [_NOTE, *([f"classes = {_toml([*classes])}\n"] if classes else [])]
     for name, split in product(gsds, SPLITS):
         if counts[name, split]:
             entries = {

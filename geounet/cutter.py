@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from geounet.annotations.classes import Classes
     from geounet.annotations.shapes import Shape
     from geounet.raster import Reader
 
@@ -30,20 +31,29 @@ class Cutter:
     """Cuts squares of one size out of a raster with outlines on it."""
 
     def __init__(
-        self, reader: Reader, shapes: Sequence[Shape], tile: int, scale: tuple[float, float] | None
+        self,
+        reader: Reader,
+        shapes: Sequence[Shape],
+        classes: Classes,
+        tile: int,
+        scale: tuple[float, float] | None,
     ) -> None:
         """Keep what can be drawn.
 
         Args:
             reader: of the raster.
             shapes: the outlines, in its pixels.
+            classes: theirs; where two overlap, the larger number stands.
             tile: edge of a chip.
             scale: raw values that become 0 and 255 of 8 bits; None keeps pixels as they are.
         """
         self._reader, self._tile, self._scale = reader, tile, scale
-        good = [shape.geometry for shape in shapes if fault(shape.geometry) is None]
+        good = [shape for shape in shapes if fault(shape.geometry) is None]
         self.faulty = len(shapes) - len(good)
-        self._shapes = np.array(good, object)
+        numbers = classes.numbers(good)
+        order = np.argsort(numbers, kind="stable")
+        self._numbers = numbers[order]
+        self._shapes = np.array([shape.geometry for shape in good], object)[order]
         self._tree = shapely.STRtree(self._shapes)
 
     def patch(self, row: int, col: int) -> Patch:
@@ -61,20 +71,21 @@ class Cutter:
         )
 
     def write(self, patch: Patch, folder: Path, name: str) -> dict[str, Any]:
-        """Write a chip and its mask, 1 = building; return what the mask holds."""
+        """Write a chip and its mask, 1 = building or the class; return what the mask holds."""
         mask, buildings = self._mask(patch)
         truth = Patch(mask[None], np.ones_like(patch.valid), patch.window)
         for part, made in zip(PARTS, (patch, truth), strict=True):
             info = replace(self._reader.info, dtype=made.data.dtype)
             write_tiff(folder / part / name, made, info)
-        return {"built": round(float(mask.mean()), 4), "buildings": buildings}
+        return {"built": round(float((mask > 0).mean()), 4), "buildings": buildings}
 
     def _mask(self, patch: Patch) -> tuple[NDArray[np.uint8], int]:
         """Return the mask of a tile and how many outlines reach into it."""
         rows, cols = patch.window.toslices()
         here = shapely.box(cols.start, rows.start, cols.stop, rows.stop)
-        near = self._tree.query(here, predicate="intersects")
-        labels = draw([(shape, 1) for shape in self._shapes[near]], patch.window)
+        near = np.sort(self._tree.query(here, predicate="intersects"))
+        pairs = zip(self._shapes[near], self._numbers[near].tolist(), strict=True)
+        labels = draw([*pairs], patch.window)
         return np.where(patch.valid, labels, 0).astype(np.uint8), len(near)
 
     def _scaled(self, data: NDArray[Any]) -> NDArray[Any]:

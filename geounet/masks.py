@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -12,6 +11,7 @@ import numpy as np
 import shapely
 from rasterio.windows import Window
 
+from geounet.annotations.classes import MOST, NAMES, class_names, write_names
 from geounet.annotations.coco import CATEGORY, parse_shapes
 from geounet.annotations.shapes import draw, fault
 from geounet.annotations.vector import SUFFIXES as VECTORS
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     Drawn = list[tuple[BaseGeometry, int]]
 
 _STRIP = 512
-_CLASSES = 254
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +120,7 @@ def make_masks(
         result.shapes += len(shapes)
         progress(done, len(jobs))
     if result.classes:
-        _write_names(out / "classes.json", result.classes)
+        write_names(out / NAMES, result.classes)
     if options.sheet is not None:
         rows = [(job.raster, target) for job, target in zip(jobs, targets, strict=True)]
         write_sheet(options.sheet, rows)
@@ -185,14 +184,11 @@ def _classified(
         asked = ", ".join(f"{name}={value}" for name, value in options.where)
         raise OptionError(f"no shape has {asked}; look at the attributes in the file")
     if class_by is not None:
-        named = set().union(*(shape.attributes.get(class_by, frozenset()) for shape in every))
-        result.classes = sorted(named)
-        if every and not named:
+        result.classes = [*class_names(every, class_by)]
+        if every and not result.classes:
             raise OptionError(f"no shape has an attribute {class_by}; look into the file")
-    if len(result.classes) > _CLASSES:
-        raise OptionError(
-            f"{class_by} has {len(result.classes)} values (at most {_CLASSES} classes)"
-        )
+    if len(result.classes) > MOST:
+        raise OptionError(f"{class_by} has {len(result.classes)} values (at most {MOST} classes)")
     numbers = {name: number for number, name in enumerate(result.classes, 1)}
     return [
         sorted(_drawable(job, shapes, class_by, numbers, result), key=lambda pair: pair[1])
@@ -251,9 +247,3 @@ def _write(path: Path, info: RasterInfo, shapes: Drawn, classes: int) -> None:
             here = (bounds[:, 1] <= row + window.height) & (bounds[:, 3] >= row)
             labels = draw([shapes[at] for at in np.flatnonzero(here)], window)
             writer.write(labels[None], window)
-
-
-def _write_names(path: Path, classes: Sequence[str]) -> None:
-    with staged(path) as temporary:
-        named = dict(enumerate(classes, 1))
-        temporary.write_text(json.dumps(named, ensure_ascii=False, indent=1) + "\n", "utf-8")

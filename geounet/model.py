@@ -55,7 +55,7 @@ class ModelCard:
     gsd: float = 0.3
     """Ground sample distance the model is made for, metres."""
     classes: tuple[str, ...] = ("building",)
-    """Names of the classes, one probability map each."""
+    """Names of the classes, one probability map each; the background is none of them."""
     layers: tuple[str, ...] = ("buildings",)
     """Layer each class is written to, its plural."""
     threshold: float = 0.5
@@ -232,7 +232,7 @@ def load_model(name: str | Path) -> Segmenter:
         ModelError: when there is none, or the file is no model of ours. Nothing that a file
             holds is ever run: safetensors holds numbers, the card is JSON.
     """
-    from geounet.networks.registry import build, total_stride  # noqa: PLC0415
+    from geounet.networks.registry import build, excludes, total_stride  # noqa: PLC0415
 
     path = find_model(name)
     if path.suffix == ONNX_SUFFIX:
@@ -244,8 +244,8 @@ def load_model(name: str | Path) -> Segmenter:
     except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path}: network {card.network} cannot be built ({error})") from error
     maps = getattr(network.options, "classes", None)
-    if maps != len(card.classes):
-        raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps}")
+    if maps not in (len(card.classes), len(card.classes) + excludes(network)):
+        raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps} maps")
     try:
         network.load_state_dict(_as_torch(tensors))
     except RuntimeError as error:

@@ -13,7 +13,7 @@ from geounet.grid import Cell, TileGrid
 from geounet.halo import EXACT, TOLERANCE, covering
 from geounet.options import PredictOptions
 from geounet.prepare import prepared
-from geounet.quantise import quantise
+from geounet.quantise import classify, quantise
 from geounet.rows import mirrored
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Difference:
     steps: int
     """Values of the uint8 raster that differ."""
     flips: int
-    """Pixels that are building in one of the two alone."""
+    """Pixels that are of another class in one of the two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class Verdict:
     uint8_share: float
     """Share of the uint8 raster's values that differ."""
     mask_share: float
-    """Share of pixels that are building in one of the two alone."""
+    """Share of pixels that are of another class in one of the two."""
     tile: int
     """Edge of a tile."""
     halo: int
@@ -159,14 +159,14 @@ def compare(walk: Walk, window: Window) -> Difference:
     apart = np.where(valid, np.abs(joined - plain), 0)
     _, row, col = np.unravel_index(int(apart.argmax()), apart.shape)
     q, q_plain = quantise(np.where(valid, joined, 0)), quantise(plain)
-    level = walk.plan.level
+    found, plainly = (classify(steps, walk.plan.level) for steps in (q, q_plain))
     return Difference(
         pixels=int(valid.sum()),
         largest=float(apart.max()),
         row=int(window.row_off + row),
         col=int(window.col_off + col),
         steps=int(((q != q_plain) & valid).sum()),
-        flips=int((((q >= level) != (q_plain >= level)) & valid).sum()),
+        flips=int(((found != plainly) & valid).sum()),
     )
 
 
@@ -274,7 +274,7 @@ def _verdict(walk: Walk, found: list[Difference]) -> Verdict:
         x=float(x),
         y=float(y),
         uint8_share=sum(one.steps for one in found) / values,
-        mask_share=sum(one.flips for one in found) / values,
+        mask_share=sum(one.flips for one in found) / max(pixels, 1),
         tile=plan.grid.tile,
         halo=plan.grid.halo,
         blend=plan.blend,

@@ -1,4 +1,8 @@
-"""A browser that is driven from outside: mouse, keys and questions through its own protocol."""
+"""A browser that is driven from outside: mouse, keys and questions through its own protocol.
+
+Nothing here waits for a time: whatever is done is done again until the page shows what is asked
+for, so that a busy machine makes a test slow, not wrong. Only what never comes ends in an error.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,24 @@ import json
 import shutil
 import subprocess
 import time
-from contextlib import contextmanager
+from base64 import b64decode
+from contextlib import contextmanager, suppress
 from urllib.request import urlopen
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
-PATIENCE = 60
+PATIENCE = 300
+"""Seconds after which what was waited for will not come."""
+FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))"
+"""Kept when all that was asked of the page before has been drawn."""
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+    *("--disable-background-timer-throttling", "--disable-renderer-backgrounding"),
+    "--remote-debugging-port=0",
+)
+
+
+class GoneError(Exception):
+    """What was asked has left the tab: it was of the empty page before the one to be shown."""
 
 
 class Tab:
@@ -20,6 +37,7 @@ class Tab:
     def __init__(self, loop, socket):
         """Take a connection to the page."""
         self._loop, self._socket, self._number = loop, socket, 0
+        self.complaints = []
 
     def send(self, method, **words):
         """Ask for something; return the answer."""
@@ -31,23 +49,42 @@ class Tab:
         await self._socket.write_message(message)
         while True:
             found = json.loads(await asyncio.wait_for(self._socket.read_message(), PATIENCE))
+            if found.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.complaints.append(found["params"])
             if found.get("id") == self._number:
+                if "context" in found.get("error", {}).get("message", ""):
+                    raise GoneError(found["error"]["message"])
                 assert "error" not in found, found["error"]
                 return found["result"]
 
     def ask(self, script):
-        """Return the value of an expression in the page."""
-        found = self.send("Runtime.evaluate", expression=script, returnByValue=True)
+        """Return the value of an expression in the page; of a promise what it brings."""
+        words = {"expression": script, "returnByValue": True, "awaitPromise": True}
+        found = self.send("Runtime.evaluate", **words)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def wait(self, script):
-        """Return the value of an expression as soon as there is one."""
+    def wait(self, script, act=lambda *_: None, *given):
+        """Return the value of an expression as soon as there is one.
+
+        Args:
+            script: the expression.
+            act: done before each look, each time anew.
+            given: what it is called with.
+        """
         until = time.monotonic() + PATIENCE
-        while not (found := self.ask(script)):
+        while True:
+            with suppress(GoneError):
+                act(*given)
+                self.ask(FRAME)
+                if found := self.ask(script):
+                    return found
             assert time.monotonic() < until, f"never true: {script}"
             time.sleep(0.05)
-        return found
+
+    def picture(self):
+        """Return what is seen, as PNG."""
+        return b64decode(self.send("Page.captureScreenshot", format="png")["data"])
 
     def mouse(self, kind, x, y, **words):
         """Move, press or release the mouse."""
@@ -66,15 +103,17 @@ class Tab:
 @contextmanager
 def opened(page, folder):
     """Yield a tab that shows a page; what is downloaded lands in the folder."""
-    words = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
-    words += [f"--user-data-dir={folder / 'profile'}", "--window-size=1400,1300", page.as_uri()]
+    words = [*FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1400,1300"]
     browser = subprocess.Popen(
-        [BROWSER, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [BROWSER, *words, page.as_uri()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     loop = asyncio.new_event_loop()
     try:
         socket = loop.run_until_complete(_connected(_address(folder / "profile")))
         tab = Tab(loop, socket)
+        for domain in ("Runtime", "Log", "Page"):
+            tab.send(f"{domain}.enable")
+        tab.wait("location.protocol === 'file:' && document.readyState === 'complete'")
         tab.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
         yield tab
         socket.close()

@@ -20,7 +20,7 @@ def scored(sharpness, *, place="here", seed=0):
     logits = rng.normal(0, 2, (200, 200))
     mask = rng.random(logits.shape) < 1 / (1 + np.exp(-logits))
     p = (1 / (1 + np.exp(-sharpness * logits))).astype(np.float32)
-    return SimpleNamespace(place=place, mask=mask, valid=np.ones_like(mask)), p
+    return SimpleNamespace(place=place, mask=mask, valid=np.ones_like(mask)), p[None]
 
 
 def test_the_calibration_error_is_what_its_definition_says():

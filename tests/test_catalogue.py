@@ -123,9 +123,10 @@ def test_folding_and_onnx_keep_the_maps(name):
     segmenter = Segmenter(card_of(network, name), network)
     pixels = tile(network, 4)
     with torch.inference_mode():
-        expected = probability(network(pixels), excludes=excludes(network))
+        maps = network.options.classes
+        expected = probability(network(pixels), maps, excludes=excludes(network))
         folds = probability(
-            folded(network, network.options.bands)(pixels), excludes=excludes(network)
+            folded(network, network.options.bands)(pixels), maps, excludes=excludes(network)
         )
     session = runtime.InferenceSession(export_onnx(segmenter), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"pixels": pixels.numpy()})

@@ -174,7 +174,21 @@ def place_of(tab, plot, item):
     return tab.ask(WHERE % tuple(map(json.dumps, (plot, str(item), x, x, y, y))))
 
 
-@pytest.mark.slow  # a busy machine draws too late for its clock
+def over(tab, plot, item):
+    """Move the mouse onto an item."""
+    x, y = place_of(tab, plot, item)
+    tab.mouse("mouseMoved", x - 40, y - 40)
+    tab.mouse("mouseMoved", x, y)
+
+
+def draw_around(tab, item):
+    """Draw around an item of the map and its eight neighbours."""
+    x, y = place_of(tab, "map", item)
+    away = 1.7 * abs(x - place_of(tab, "map", item + 1)[0])
+    tab.drag([(x - away, y - away), (x + away, y - away), (x + away, y + away),
+              (x - away, y + away), (x - away, y - away)])  # fmt: skip
+
+
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 def test_a_browser_shows_and_selects_the_right_items(made, tmp_path):
     """Over an item its own picture is shown; what is drawn around is selected, and downloaded."""
@@ -184,19 +198,15 @@ def test_a_browser_shows_and_selects_the_right_items(made, tmp_path):
         tab.wait("Bokeh.index && Bokeh.documents[0].is_idle")
         for plot in ("plot-1", "plot-2", "plot-3", "map"):
             item = 1060 if plot == "map" else lonely(tab, plot)
-            x, y = place_of(tab, plot, item)
-            tab.mouse("mouseMoved", x - 40, y - 40)
-            tab.mouse("mouseMoved", x, y)
-            ((uri, words),) = tab.wait(SEEN)
+            tab.wait(f"{SEEN} === null", tab.mouse, "mouseMoved", 3, 3)
+            ((uri, words),) = tab.wait(SEEN, over, tab, plot, item)
             assert int(re.search(r"#(\d+)", words)[1]) == item, plot
             assert picture_of(uri) == item - 1000, plot
-        x, y = place_of(tab, "map", 1044)
-        away = 1.7 * abs(x - place_of(tab, "map", 1045)[0])
-        tab.drag([(x - away, y - away), (x + away, y - away), (x + away, y + away),
-                  (x - away, y + away), (x - away, y - away)])  # fmt: skip
         around = [1033, 1034, 1035, 1043, 1044, 1045, 1053, 1054, 1055]
+        count = "document.getElementById('count').textContent"
+        tab.wait(f"{count}.includes('items selected')", draw_around, tab, 1044)
+        assert "9 items selected" in tab.ask(count)
         tab.wait("!document.getElementById('download').disabled")
-        assert "9 items selected" in tab.ask("document.getElementById('count').textContent")
         tab.ask("document.getElementById('download').click()")
         found = selected(tmp_path / "selected.csv")
         assert sorted(map(int, found)) == around

@@ -237,7 +237,10 @@ def test_a_pixel_is_found_by_what_its_logits_stand_for(known, softmax, found):
 
     network = Two().eval()
     network.softmax = softmax
-    segmenter = Segmenter(replace(known.card, stride=1, receptive_field=0), network)
+    segmenter = Segmenter(
+        replace(known.card, stride=1, receptive_field=0, classes=("a", "b"), layers=("a", "b")),
+        network,
+    )
     step = GradientStep(segmenter, Layer("first", 1, 1), "cpu", number=1, threshold=0.5)
     pixels = np.full((1, 1, 2, 2), 2, np.uint8)
     gradient = step(pixels, np.ones((1, 2, 2), bool))["probability"]

@@ -26,13 +26,14 @@ from geounet.training.losses import (
 from geounet.training.recipe import LossName, Recipe
 
 NAMES = get_args(LossName)
-SEVERAL = ("cross-entropy", "dice", "dice-entropy", "jaccard", "focal", "lovasz")
+SEVERAL = ("cross-entropy", "dice", "dice-entropy", "jaccard", "lovasz")
 SHARE = st.floats(0, 1)
 
 
-def loss_of(name, **changes):
-    """A loss by its name."""
-    return make_loss(replace(Recipe(), loss=name, **changes))
+def loss_of(name, maps=1, **changes):
+    """A loss by its name; of several maps that of a softmax over them."""
+    several = {"network": "separable", "classes": tuple("abc"[: maps - 1])} if maps > 1 else {}
+    return make_loss(replace(Recipe(), loss=name, **several, **changes))
 
 
 def scene(seed, *, classes=1, invalid=0.3):
@@ -106,6 +107,35 @@ def test_foreground_weighs_what_it_is_told():
     assert float(found) == pytest.approx(float(expected), abs=1e-6)
 
 
+def test_a_class_weighs_what_it_is_told():
+    """Weights multiply the entropy of each class's pixels, of softmax maps and of single ones."""
+    logits, truth, valid = scene(2, classes=3)
+    weights = {"a": 2.0, "b": 5.0}
+    pixels = torch.tensor([1.0, 2.0, 5.0])[truth[:, 0].long()]
+    plain = functional.cross_entropy(logits, truth[:, 0].long(), reduction="none")
+    expected = (plain * pixels * valid[:, 0]).sum() / valid.sum()
+    found = loss_of("cross-entropy", 3, class_weights=weights)(logits, truth, valid)
+    assert float(found) == pytest.approx(float(expected), abs=1e-6)
+    single = replace(Recipe(), loss="cross-entropy", classes=("a", "b"), class_weights=weights)
+    each = [
+        cross_entropy(logits[:, at : at + 1], (truth == at + 1).float(), valid, [weight])
+        for at, weight in enumerate(weights.values())
+    ]
+    found = make_loss(single)(logits[:, :2], truth, valid)
+    assert float(found) == pytest.approx(float(sum(each)) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_maps_that_do_not_exclude_each_other_are_learnt_one_by_one(name):
+    """The loss of two classes is the mean of the binary losses of each against all else."""
+    logits, truth, valid = scene(4, classes=3)
+    recipe = replace(Recipe(), loss=name, classes=("a", "b"))
+    one = loss_of(name)
+    each = [one(logits[:, c : c + 1], (truth == c + 1).float(), valid) for c in (0, 1)]
+    found = make_loss(recipe)(logits[:, :2], truth, valid)
+    assert float(found) == pytest.approx(float(sum(each)) / 2, abs=1e-6)
+
+
 def test_edges_weigh_more():
     """Pixels within two of an outline carry the extra weight, others one."""
     truth = torch.zeros(1, 1, 9, 12)
@@ -124,7 +154,7 @@ def test_no_answer_is_better_than_the_right_one(name, seed, wrong):
     for classes in (1, 3) if name in SEVERAL else (1,):
         _, truth, valid = scene(seed, classes=classes)
         best = perfect(truth, classes)
-        loss = loss_of(name)
+        loss = loss_of(name, classes)
         least = {"dice-entropy": -1.0}.get(name, 0.0)
         assert float(loss(best, truth, valid)) == pytest.approx(least, abs=1e-4)
         worse = best / 40 + wrong * torch.randn_like(best)
@@ -139,7 +169,7 @@ def test_what_is_not_valid_counts_for_nothing(name, seed):
     for classes in (1, 3) if name in SEVERAL else (1,):
         logits, truth, valid = scene(seed, classes=classes)
         logits.requires_grad_()
-        loss = loss_of(name, edge_weight=0.0)
+        loss = loss_of(name, classes, edge_weight=0.0)
         mine = loss(logits, truth, valid)
         (gradient,) = torch.autograd.grad(mine, logits)
         assert not (gradient * (1 - valid)).any()

@@ -98,7 +98,7 @@ def _file(path, metadata):
         ),
         (
             {CARD_KEY: '{"name": "x", "network": "unet", "network_options": {"classes": 2}}'},
-            "card has 1 classes, its network 2",
+            "card has 1 classes, its network 2 maps",
         ),
     ],
 )

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 from base64 import b64decode
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
@@ -12,10 +10,10 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
-import rasterio
 import shapely
 import shapely.affinity
 from affine import Affine
+from browser import BROWSER, opened
 from fakes import FakeReader
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,33 +206,34 @@ class _Tags(HTMLParser):
         self.words += data
 
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
-
-
-def seen(written, folder):
-    """Return what a browser shows of a page, `(bands, rows, columns)`, and what it complains of."""
-    shot = folder / f"{written.stem}.png"
-    words = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
-    words += ["--window-size=1000,900", "--virtual-time-budget=2000", f"--screenshot={shot}"]
-    done = subprocess.run(
-        [BROWSER, *words, written.as_uri()], check=True, capture_output=True, text=True, timeout=120
-    )
-    with quiet(), rasterio.open(shot, driver="PNG") as picture:
-        return picture.read(), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+OVER = """(() => {
+  const box = document.getElementById("map").getBoundingClientRect();
+  const k = Math.min(box.width, box.height) / 100;
+  return [box.left + box.width / 2 + (%s - 50) * k, box.top + box.height / 2 + (%s - 50) * k];
+})()"""
+"""Where a pixel of a scene of 100 × 100 is on the screen."""
+TIP = "!document.getElementById('tip').hidden && document.getElementById('tip').textContent"
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 def test_a_browser_draws_the_outlines_where_they_are(tmp_path):
-    """Moved footprints move on the screen, and the words above the map stay."""
+    """Moved footprints move on the screen with their words, and the words above the map stay."""
     shots = []
     for turn, moved in enumerate((0, 8)):
         (folder := tmp_path / str(turn)).mkdir()
         shapes = [shapely.affinity.translate(each, 0, moved) for each in SQUARES]
         written = folder / "page.html"
         written.write_text(page(folder, table(folder / "b.gpkg", shapes)), encoding="utf-8")
-        picture, complaints = seen(written, folder)
-        assert not complaints
-        shots.append(picture)
+        with opened(written, folder) as tab:
+            tab.wait("document.querySelector('#scene.taken') !== null")
+            with quiet(), MemoryFile(tab.picture()) as file, file.open() as picture:
+                shots.append(picture.read())
+            for number, spot in enumerate(((20, 25), (60, 25), (50, 75)), 1):
+                x, y = tab.ask(OVER % (spot[0], spot[1] + moved))
+                told = tab.wait(TIP, tab.mouse, "mouseMoved", x, y)
+                assert re.match(rf"\D*{number}\b", told), told
+                tab.wait("document.getElementById('tip').hidden", tab.mouse, "mouseMoved", 3, 3)
+            assert not tab.complaints
     rows = np.flatnonzero((shots[0] != shots[1]).any(axis=(0, 2)))
     assert len(rows) > 100
     assert rows.min() > 200

@@ -137,5 +137,18 @@ def _counts(places: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return counts[:-1] if counts[-1] == 0 else counts
 
 
+def column_values(features: gpd.GeoDataFrame, column: str, path: Path) -> tuple[str, ...]:
+    """Return all values of a column in alphabetical order.
+
+    Raises:
+        AnnotationError: there is no such column.
+    """
+    if column not in features.columns:
+        known = ", ".join(str(name) for name in features.columns if name != features.geometry.name)
+        raise AnnotationError(f"{path}: has no column {column} (it has {known or 'none'})")
+    return tuple(sorted(set().union(*map(_values, features[column]))))
+
+
 def _values(value: Any) -> frozenset[str]:  # noqa: ANN401 - whatever a column holds
-    return frozenset() if value is None else frozenset([str(value)])
+    nothing = value is None or value != value  # noqa: PLR0124 - not a number is not itself
+    return frozenset() if nothing else frozenset([str(value)])

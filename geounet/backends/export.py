@@ -73,20 +73,20 @@ class _Probability(nn.Module):
     channels, once those below the threshold are 0, then gets it where no class reaches that.
     """
 
-    def __init__(self, network: nn.Module, *, background: bool) -> None:
+    def __init__(self, network: nn.Module, classes: int, *, background: bool) -> None:
         super().__init__()
-        self.network, self._background = network, background
+        self.network, self._classes, self._background = network, classes, background
         self.excludes = excludes(network)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        p = probability(self.network(pixels), excludes=self.excludes)
+        p = probability(self.network(pixels), self._classes, excludes=self.excludes)
         return torch.cat([torch.zeros_like(p[:, :1]), p], 1) if self._background else p
 
 
 def _graph(segmenter: Segmenter) -> bytes:
     card, target = segmenter.card, io.BytesIO()
-    plain = folded(segmenter.network, len(card.bands))
-    network = _Probability(plain, background=card.tile > 0 and len(card.classes) > 1).eval()
+    plain, classes = folded(segmenter.network, len(card.bands)), len(card.classes)
+    network = _Probability(plain, classes, background=card.tile > 0 and classes > 1).eval()
     edges = (card.tile, card.tile) if card.tile else (4 * card.stride, 6 * card.stride)
     pixels = torch.zeros(2, len(card.bands), *edges)
     axes = {0: "batch"} | ({} if card.tile else {2: "height", 3: "width"})

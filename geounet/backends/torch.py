@@ -99,7 +99,11 @@ class TorchStep:
             logits = self._network(x)
         except Enough:
             return {}
-        p = probability(logits.float(), excludes=self._excludes).cpu().contiguous()
+        p = (
+            probability(logits.float(), len(self.card.classes), excludes=self._excludes)
+            .cpu()
+            .contiguous()
+        )
         return {"probability": p.numpy()}
 
     def _told(self, error: RuntimeError, batch: int) -> GeounetError | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from dataclasses import dataclass
-from hashlib import sha256
 from html import escape
 from importlib import resources
 from string import Template
@@ -15,6 +14,7 @@ import numpy as np
 
 from geounet.embeddings.colours import COLOURS, NOISE
 from geounet.embeddings.plots import plots
+from geounet.page.frame import Frame, framed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,9 +30,6 @@ NO_PICTURE = "data:image/svg+xml;base64," + b64encode(
     b"</svg>"
 ).decode("ascii")
 """Stands for the picture of an item that has none in the page."""
-
-_TEXT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
-"""What could end a script element, as JSON may also write it."""
 
 _STEPS = 256
 _MOST_GROUPS = 10
@@ -95,15 +92,7 @@ def write_scatter(path: Path, shown: Shown, colourings: Sequence[Colouring], wor
     library = (
         Resources(mode="inline", components=["bokeh"]).js_raw[0].replace("</script", "<\\/script")
     )
-    scripts = {"library": library, "script": _file("scatter.js")}
-    hashes = (b64encode(sha256(each.encode()).digest()).decode() for each in scripts.values())
-    text = Template(_file("scatter.html")).substitute(
-        scripts,
-        hashes=" ".join(f"'sha256-{each}'" for each in hashes),
-        style=_file("scatter.css"),
-        title=escape(words.title),
-        about=escape(words.about),
-        software=escape(words.software),
+    main = Template(_file("scatter.html")).substitute(
         figures="\n".join(
             f"  <div><b>{escape(value)}</b><span>{escape(name)}</span></div>"
             for name, value in words.figures.items()
@@ -115,9 +104,21 @@ def write_scatter(path: Path, shown: Shown, colourings: Sequence[Colouring], wor
         options="".join(f"<option>{escape(each.name)}</option>" for each in colourings),
         notes="\n".join(f"  <li>{escape(each)}</li>" for each in words.notes),
         charts="\n".join(_chart(name, png) for name, png in words.charts.items()),
-        data=json.dumps(data, allow_nan=False).translate(_TEXT),
     )
-    path.write_text(text, encoding="utf-8", newline="\n")
+    title = escape(words.title)
+    frame = Frame(
+        title=f"{title} – clusters",
+        kicker="Clusters",
+        name=title,
+        about=escape(words.about),
+        software=escape(words.software),
+        main=main,
+        style=_file("scatter.css"),
+        sources="img-src data: blob:; font-src data:",
+        data=data,
+        scripts=[library, _file("scatter.js")],
+    )
+    path.write_text(framed(frame), encoding="utf-8", newline="\n")
 
 
 def groups(name: str, values: Sequence[str], colours: Mapping[str, str] | None = None) -> Colouring:

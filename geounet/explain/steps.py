@@ -92,9 +92,10 @@ class GradientStep(LayerStep):
     def _cells(self, x: Tensor, valid: Tensor) -> Tensor:
         with taken(self._network, self.layer.name, gradient=True) as kept:
             logits: Tensor = self._network(x)
-            p = probability(logits.detach(), excludes=excludes(self._network))[:, self._number]
+            at = self._number - len(self.card.classes)  # from the end: a background stands first
+            p = probability(logits.detach(), -at, excludes=excludes(self._network))[:, 0]
             found = (p >= self._threshold) & valid
-            summed = (logits[:, self._number] * found).sum()
+            summed = (logits[:, at] * found).sum()
             (gradient,) = torch.autograd.grad(summed, kept[-1])
         return gradient
 

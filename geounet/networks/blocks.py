@@ -63,6 +63,30 @@ class Noise(nn.Module):
         return x + self.sigma * torch.randn_like(x) if self.training and self.sigma else x
 
 
+class Encoding(nn.Module):
+    """What a U-Net, plain or nested, says of itself."""
+
+    options: UNetOptions
+    """What it is made of."""
+    encoder: nn.ModuleList
+    """Its blocks on the way down."""
+
+    @property
+    def softmax(self) -> bool:
+        """The classes exclude each other."""
+        return self.options.softmax
+
+    @property
+    def stride(self) -> int:
+        """Total stride: sizes of the input are multiples of it."""
+        return self.options.stride
+
+    @property
+    def bottleneck(self) -> nn.Module:
+        """The block whose maps are the coarsest."""
+        return self.encoder[-1]
+
+
 def separable(before: int, after: int, kernel: int, *, bias: bool) -> nn.Sequential:
     """Return a convolution a channel, then one across channels (Chollet 2017, arXiv:1610.02357)."""
     return nn.Sequential(

@@ -153,3 +153,16 @@ NETWORKS: dict[str, Named] = {
     ),
 }
 """By name, ours first, then those of the literature."""
+
+
+def is_exclusive(network: str, options: Mapping[str, Any]) -> bool:
+    """Return whether the classes of a network exclude each other: a softmax over its maps.
+
+    Args:
+        network: a name; one that is not of the catalogue gives each class a map of its own.
+        options: what differs from the named network.
+    """
+    if network not in NETWORKS:
+        return False
+    named = NETWORKS[network]
+    return named.family == "separable" or bool({**named.options, **options}.get("softmax"))

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from geounet.errors import ModelError
-from geounet.networks.blocks import Noise, block, initialise, raised, up
+from geounet.networks.blocks import Encoding, Noise, block, initialise, raised, up
 
 if TYPE_CHECKING:
     from geounet.networks.options import UNetOptions
 
 
-class UNetPlusPlus(nn.Module):
+class UNetPlusPlus(Encoding):
     """A block of the nest joins all blocks before it on its level, and the last one below.
 
     Input and output as of `UNet`; with deep supervision the finest level's blocks each give a
@@ -54,21 +54,6 @@ class UNetPlusPlus(nn.Module):
         before = column * finer + raised(options, coarser, finer)
         count = max(options.decoder_convolutions, 1)
         self.nest[name] = block(options, before, finer, count, options.drops(level))
-
-    @property
-    def softmax(self) -> bool:
-        """The classes exclude each other."""
-        return self.options.softmax
-
-    @property
-    def stride(self) -> int:
-        """Total stride: sizes of the input are multiples of it."""
-        return self.options.stride
-
-    @property
-    def bottleneck(self) -> nn.Module:
-        """The block whose maps are the coarsest."""
-        return self.encoder[-1]
 
     def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return logits at the input's resolution."""

@@ -89,9 +89,17 @@ def bottleneck(network: nn.Module) -> nn.Module:
     return last_feature(network)
 
 
-def probability(logits: Tensor, *, excludes: bool) -> Tensor:
-    """Return what logits stand for: of each class alone, or of one among all."""
-    return logits.softmax(1) if excludes else logits.sigmoid()
+def probability(logits: Tensor, classes: int, *, excludes: bool) -> Tensor:
+    """Return what logits stand for, `(batch, classes, height, width)`.
+
+    Args:
+        logits: `(batch, maps, height, width)`.
+        classes: how many there are, the last of the maps; where they exclude each other, one map
+            more, the first, is the background.
+        excludes: a pixel is of one class; else each has its own probability.
+    """
+    p = logits.softmax(1) if excludes else logits.sigmoid()
+    return p[:, -classes:]
 
 
 def excludes(network: nn.Module) -> bool:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geounet.networks.blocks import Noise, block, convolution, initialise, raised, up
+from geounet.networks.blocks import Encoding, Noise, block, convolution, initialise, raised, up
 
 if TYPE_CHECKING:
     from geounet.networks.options import UNetOptions
 
 
-class UNet(nn.Module):
+class UNet(Encoding):
     """Encoder and decoder joined by skips; the head gives logits at full resolution.
 
     Input `(batch, bands, height, width)` float32, height and width multiples of `stride`;
@@ -43,21 +43,6 @@ class UNet(nn.Module):
         coarser = decoded[:-1] if options.deep_supervision else ()
         self.sides = nn.ModuleList(nn.Conv2d(width, options.classes, 1) for width in coarser)
         initialise(options, self)
-
-    @property
-    def softmax(self) -> bool:
-        """The classes exclude each other."""
-        return self.options.softmax
-
-    @property
-    def stride(self) -> int:
-        """Total stride: sizes of the input are multiples of it."""
-        return self.options.stride
-
-    @property
-    def bottleneck(self) -> nn.Module:
-        """The block whose maps are the coarsest."""
-        return self.encoder[-1]
 
     def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return logits at the input's resolution."""

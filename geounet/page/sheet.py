@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from dataclasses import replace
-from hashlib import sha256
-from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +11,7 @@ import numpy as np
 
 from geounet.page.charts import LEVELS, area_bars, confidence_bars, draw
 from geounet.page.closeups import close_ups
+from geounet.page.frame import Frame, framed, page_file
 from geounet.page.parts import Parts
 from geounet.page.shapes import UNIT, read_shapes
 
@@ -23,9 +21,6 @@ if TYPE_CHECKING:
 
     from geounet.preview import Preview
     from geounet.raster import RasterInfo, Reader
-
-_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
-"""What could end a script element, as JSON may also write it."""
 
 
 def write_page(  # noqa: PLR0913 - what a page shows has as many sources
@@ -58,18 +53,24 @@ def write_page(  # noqa: PLR0913 - what a page shows has as many sources
     if reader is not None:
         data["closeUps"] = _close_ups(reader, preview, parts)
         parts = replace(parts, sharp=len(data["closeUps"]))
-    script, style, template = (_file(f"page.{kind}") for kind in ("js", "css", "html"))
-    text = Template(template).substitute(
-        parts.html(),
-        style=style,
-        script=script,
-        script_hash="sha256-" + b64encode(sha256(script.encode()).digest()).decode(),
+    words = parts.html()
+    main = Template(page_file("page.html")).substitute(
+        words,
         image=_uri("image/jpeg", preview.jpeg()),
         area_chart=draw(area_bars(shapes.area, parts.unit)),
         confidence_chart=draw(confidence_bars(shapes.confidence)),
-        data=json.dumps(data, allow_nan=False).translate(_HTML),
     )
-    path.write_text(text, encoding="utf-8", newline="\n")
+    frame = Frame(
+        title=f"{words['name']} – building footprints",
+        kicker="Building footprints",
+        **{name: words[name] for name in ("name", "about", "software")},
+        main=main,
+        foot=f"  <p>{words['licence']}</p>",
+        style=page_file("page.css"),
+        data=data,
+        scripts=[page_file("page.js")],
+    )
+    path.write_text(framed(frame), encoding="utf-8", newline="\n")
 
 
 def _data(preview: Preview, parts: Parts) -> dict[str, Any]:
@@ -103,7 +104,3 @@ def _close_ups(reader: Reader, scene: Preview, parts: Parts) -> list[list[Any]]:
 
 def _uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{b64encode(data).decode('ascii')}"
-
-
-def _file(name: str) -> str:
-    return resources.files("geounet.page").joinpath(name).read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ class Batch(NamedTuple):
     images: Tensor
     """`(batch, bands, chip, chip)`, 0–255."""
     masks: Tensor
-    """`(batch, 1, chip, chip)`, 1 = building."""
+    """`(batch, 1, chip, chip)`, 0 to 1 = building; of several classes their numbers."""
     valid: Tensor
     """`(batch, 1, chip, chip)`, 1 = data, 0 = nodata."""
 

@@ -30,11 +30,13 @@ def temperature(scored: Scored) -> float:
     After Guo et al. 2017 (arXiv:1706.04599); 1 without sheets, or where it is not settled.
 
     Args:
-        scored: validation sheets with the probability of one map.
+        scored: validation sheets with the probability of one map, `(1, height, width)`.
     """
     places: dict[str, list[tuple[NDArray[np.float64], NDArray[np.bool_]]]] = {}
     for sheet, p in scored:
-        places.setdefault(sheet.place, []).append(_logits(p[sheet.valid], sheet.mask[sheet.valid]))
+        places.setdefault(sheet.place, []).append(
+            _logits(p[0][sheet.valid], sheet.mask[sheet.valid] > 0)
+        )
     known = [tuple(map(np.concatenate, zip(*each, strict=True))) for each in places.values()]
     known = [pair for pair in known if pair[1].any() and not pair[1].all()]
     if not known:

@@ -45,12 +45,12 @@ class CardMaker:
         return ModelCard(
             name=self._options.name,
             network=recipe.network,
-            network_options=recipe.network_options,
+            network_options=recipe.built,
             bands=COLOURS
             if bands == len(COLOURS)
             else tuple(f"band {n + 1}" for n in range(bands)),
-            classes=recipe.classes,
-            layers=tuple(dict([recipe.found]).get(name, name) for name in recipe.classes),
+            classes=recipe.names,
+            layers=recipe.layers,
             **Shown.of(recipe).card,
             gsd=recipe.gsd,
             threshold=recipe.threshold or 0.5,

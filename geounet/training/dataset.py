@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geounet.errors import TrainingError
@@ -19,7 +20,8 @@ from geounet.training.split import deal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+    from geounet.annotations.classes import Classes
 
 __all__ = ["SPLITS", "Dataset", "Labelled", "Manifest", "Sheet", "load_sheets", "open_dataset",
            "read_manifest"]  # fmt: skip
@@ -37,6 +39,8 @@ class Dataset:
     """Of all splits; those of validation and test are in memory."""
     data: Mapping[str, str] = field(default_factory=dict)
     """Origin, licence and attribution of each place, as a manifest says."""
+    classes: tuple[str, ...] = ()
+    """Names of class 1, 2 and so on; none where nobody named them: all that is labelled is one."""
 
 
 def open_dataset(
@@ -46,6 +50,7 @@ def open_dataset(
     labels: Path | None = None,
     manifest: Path | None = None,
     weights: Mapping[str, float] | None = None,
+    class_by: str | None = None,
 ) -> Dataset:
     """Return the sheets of whatever was labelled.
 
@@ -56,6 +61,8 @@ def open_dataset(
         labels: vector file with the outlines on rasters that have a CRS.
         manifest: sets and splits, TOML; None looks for `dataset.toml` in the folder.
         weights: shares of a manifest's places, see `load_sheets`.
+        class_by: attribute of outlines that names their class; None takes the manifest's, a COCO
+            file's categories where the recipe names several classes, else all are of one.
 
     Raises:
         GeounetError: it is none of these; or with all that is wrong, one a line.
@@ -65,17 +72,20 @@ def open_dataset(
         manifest = path / MANIFEST
     if manifest is not None:
         found = read_manifest(manifest)
+        found = replace(found, class_by=class_by or found.class_by)
         sheets = load_sheets(path, found, weights, shown)
-        return Dataset(name=found.name, sheets=sheets, data=found.data)
+        classes = found.classes or shown.classes
+        return Dataset(name=found.name, sheets=sheets, data=found.data, classes=classes)
     if weights:
         raise TrainingError(f"{path}: has no sets to weigh; --weight needs a manifest")
-    listing = Listing(path, shown)
+    listing = Listing(path, shown, class_by)
     _list(listing, path, labels)
     if listing.faults:
         listing.sheets(listing.listed)  # which tells them all
     images = [one for one in listing.listed if isinstance(one, Listed)]
     dealt = deal(images, shown)
-    return Dataset(name=path.name, sheets=listing.sheets(dealt))
+    sheets, classes = listing.sheets(dealt), listing.classes.names
+    return Dataset(name=path.name, sheets=sheets, classes=classes)
 
 
 def load_sheets(
@@ -99,7 +109,9 @@ def load_sheets(
             mask of their size.
     """
     shown = shown or Shown()
-    listing = Listing(folder, shown)
+    listing = Listing(folder, shown, manifest.class_by)
+    listing.name_classes(manifest.classes, Path(manifest.name))
+    _check_classes(manifest, listing.classes)
     for table in manifest.tables:
         share = (weights or {}).get(table["name"], table.get("weight", 1.0))
         if table["split"] == "train" and share <= 0:
@@ -110,6 +122,21 @@ def load_sheets(
         else:
             list_set(listing, folder, weighed)
     return listing.sheets(listing.listed)
+
+
+def _check_classes(manifest: Manifest, classes: Classes) -> None:
+    """Refuse sets that cannot tell classes."""
+    if manifest.class_by is not None and not classes.names:
+        raise TrainingError(
+            f"{manifest.name}: names no classes beside class_by; add classes = ['…', '…']"
+        )
+    for number, table in enumerate(manifest.tables, 1):
+        for word in ("instances", "towns"):
+            if classes.several and table.get(word):
+                raise TrainingError(
+                    f"{manifest.name}: set {number}: {word} knows one class (expected "
+                    f"{', '.join(classes.names)}); leave the set out"
+                )
 
 
 def _list(listing: Listing, path: Path, labels: Path | None) -> None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rasterio.windows import Window
 
-from geounet.annotations.coco import parse_shapes
+from geounet.annotations.classes import class_names
+from geounet.annotations.coco import CATEGORY, parse_shapes
 from geounet.annotations.via import is_via, parse_via
 from geounet.documents import read_json
 from geounet.errors import AnnotationError, GeounetError
 from geounet.imagery import Imagery, grid_of
-from geounet.rle.kaggle import read_rows, row_counts
+from geounet.rle.kaggle import CLASS, read_rows, row_counts
 from geounet.rle.reader import RunReader
 from geounet.training.listed import Drawn, Painted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import PurePosixPath
 
+    from geounet.annotations.classes import Classes
+    from geounet.annotations.shapes import Shape
     from geounet.raster import RasterInfo
     from geounet.rle.kaggle import KaggleRow
     from geounet.training.listed import Truth
@@ -38,21 +42,31 @@ def list_drawn(listing: Listing, path: Path) -> None:
         shapes = parse_via(content, path)
     elif isinstance(content, dict) and {"images", "annotations"} & set(content):
         shapes, sizes = parse_shapes(content, path)
+        if listing.classes.several and listing.classes.by is None:
+            listing.classes = replace(listing.classes, by=CATEGORY)
     else:
         raise AnnotationError(f"{path}: is neither VIA nor COCO; export it as one")
+    every = [shape for drawn in shapes.values() for shape in drawn]
+    _name_classes(listing, every, path)
+    listing.check_shapes(every)
     images = _images(path)
     for name, drawn in shapes.items():
         raster = _found(listing, images, name, path)
         if raster is not None and _fits(listing, raster, sizes.get(name), path):
-            listing.add(Path(raster), Drawn.of(drawn), place=path.stem)
+            listing.add(Path(raster), Drawn.of(drawn, listing.classes), place=path.stem)
 
 
 def list_runs(listing: Listing, path: Path) -> None:
-    """Note the images of a Kaggle file of run lengths; each of its rows is an object.
+    """Note the images of a Kaggle file of run lengths; each of its rows is an object of a class.
 
     Raises:
         AnnotationError: the file is malformed.
     """
+    if listing.classes.by is not None:
+        raise AnnotationError(
+            f"{path}: has no attribute {listing.classes.by}; name what its {CLASS} stands for with "
+            "--classes instead of --class-by"
+        )
     images = _images(path)
     rows: dict[PurePosixPath, list[KaggleRow]] = {}
     for row in read_rows(path):
@@ -61,20 +75,37 @@ def list_runs(listing: Listing, path: Path) -> None:
         raster = _found(listing, images, name, path)
         if raster is not None:
             try:
-                truth = _painted(grid_of(raster), objects)
+                truth = _painted(grid_of(raster), objects, listing.classes)
             except GeounetError as error:
                 listing.faults.append(str(error))
                 continue
             listing.add(Path(raster), truth, place=path.stem)
 
 
-def _painted(info: RasterInfo, objects: list[KaggleRow]) -> Truth:
+def _name_classes(listing: Listing, shapes: Sequence[Shape], path: Path) -> None:
+    """Take the values of the attribute that tells classes for their names, if nobody gave any."""
+    by = listing.classes.by
+    if by is None or listing.classes.names:
+        return
+    names = class_names(shapes, by)
+    if not names:
+        raise AnnotationError(f"{path}: no shape has an attribute {by}; look into the file")
+    listing.name_classes(names, path)
+
+
+def _painted(info: RasterInfo, objects: list[KaggleRow], classes: Classes) -> Truth:
     reader = RunReader(info)
     try:
         for row in objects:
+            if classes.several and row.label > len(classes.names):
+                raise AnnotationError(
+                    f"{row.where}: {CLASS} is {row.label} (expected 1 to {len(classes.names)}: "
+                    f"{', '.join(classes.names)}); name it with --classes"
+                )
             reader.add(row.label, row_counts(row, info.shape))
         height, width = info.shape
-        return Painted(reader.labels(Window(0, 0, width, height)) > 0)
+        labels = reader.labels(Window(0, 0, width, height))
+        return Painted(labels if classes.several else labels > 0)
     finally:
         reader.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from geounet.training.score import probability
+from geounet.training.score import figures, probability
 from geounet.training.sheet import held
 
 if TYPE_CHECKING:
@@ -35,16 +35,16 @@ def shown_few(shown: Shown) -> Shown:
 
 
 def held_out_figures(segmenter: Segmenter, sheets: Sequence[Labelled]) -> dict[str, Any]:
-    """Return IoU and F1 of buildings over the pixels of the validation sheets, at its threshold."""
-    both = found = true = 0
-    for sheet in held(sheets, "validation"):
-        seen = (probability(segmenter, sheet) >= segmenter.card.threshold) & sheet.valid
-        truth = sheet.mask & sheet.valid
-        both += int((seen & truth).sum())
-        found, true = found + int(seen.sum()), true + int(truth.sum())
-    either = found + true - both
+    """Return IoU and F1 over the pixels of the validation sheets, at the model's threshold.
+
+    Of several classes they are means over them; under `classes` stands the IoU of each.
+    """
+    card = segmenter.card
+    scored = [(sheet, probability(segmenter, sheet)) for sheet in held(sheets, "validation")]
+    found = figures(scored, card.threshold, ("pixel_iou", "pixel_f1"), card.classes)
     return {
-        "iou": round(both / either, 4) if either else 1.0,
-        "f1": round(2 * both / (found + true), 4) if either else 1.0,
-        "threshold": segmenter.card.threshold,
+        "iou": found["pixel_iou"],
+        "f1": found["pixel_f1"],
+        "threshold": card.threshold,
+        "classes": {name: each["pixel_iou"] for name, each in found.get("classes", {}).items()},
     }

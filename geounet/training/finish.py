@@ -9,7 +9,6 @@ import numpy as np
 
 from geounet.backends.golden import golden_output
 from geounet.backends.torch import TorchStep, best_device
-from geounet.evaluation.pixels import iou
 from geounet.halo import is_affordable
 from geounet.model import Segmenter, save_model
 from geounet.outputs import staged
@@ -22,6 +21,7 @@ from geounet.training.score import figures, probability
 from geounet.training.sheet import SPLITS, held
 from geounet.training.shown import Shown
 from geounet.training.state import StateFolder
+from geounet.training.threshold import best_threshold
 from geounet.training.whole import as_shown
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 BESIDE = (".csv", ".curve.png", ".examples.png", ".last.safetensors")
 """What may appear beside a model, by suffix."""
 
-THRESHOLDS = tuple(round(0.3 + 0.02 * step, 2) for step in range(21))
 GOLDEN_CHIP = 256
 SEAM_EDGE, SEAM_IMAGES = 512, 4
 """Seams are measured on the corner of so many sheets of different places."""
@@ -89,13 +88,20 @@ def finish(
     segmenter: Segmenter, sheets: Sequence[Labelled], recipe: Recipe
 ) -> tuple[Segmenter, Scored]:
     """Return the segmenter, calibrated, with threshold and figures, and what to show of it."""
-    if recipe.calibrate and len(recipe.classes) == 1:
+    if recipe.calibrate and len(recipe.names) == 1 and not recipe.exclusive:
         segmenter = _calibrated(segmenter, _scored(segmenter, sheets, "validation", recipe))
     seen = {split: _scored(segmenter, sheets, split, recipe) for split in ("validation", "test")}
-    threshold = recipe.threshold or best_threshold(segmenter, seen["validation"])
+    threshold = recipe.threshold or segmenter.card.threshold
+    if recipe.threshold is None and seen["validation"]:
+        threshold = best_threshold(seen["validation"])
     places = dict.fromkeys(sheet.place for sheet, _ in seen["test"])
     metrics = {
-        place: figures([s for s in seen["test"] if s[0].place == place], threshold, recipe.metrics)
+        place: figures(
+            [one for one in seen["test"] if one[0].place == place],
+            threshold,
+            recipe.metrics,
+            recipe.names,
+        )
         for place in places
     }
     done = segmenter.with_card(threshold=threshold, metrics=metrics)
@@ -110,14 +116,6 @@ def with_seams(segmenter: Segmenter, sheets: Sequence[Labelled]) -> Segmenter:
     corners = [sheet.crop(slice(SEAM_EDGE), slice(SEAM_EDGE)).image for sheet in places.values()]
     step = TorchStep(segmenter, device="cpu", precision="fp32")
     return segmenter.with_card(seams=measure_seams(step, corners[:SEAM_IMAGES]))
-
-
-def best_threshold(segmenter: Segmenter, scored: Scored) -> float:
-    """Return the threshold with the largest mean IoU over places; the card's without sheets."""
-    if not scored:
-        return segmenter.card.threshold
-    means = [float(np.mean(list(_by_place(scored, at).values()))) for at in THRESHOLDS]
-    return THRESHOLDS[int(np.argmax(means))]
 
 
 def golden_tile(
@@ -137,13 +135,13 @@ def golden_tile(
 
 
 def golden_chip(sheet: Sheet, gsd: float) -> NDArray[np.uint8]:
-    """Return the chip `(bands, 256, 256)` of a sheet that is most nearly half building."""
+    """Return the chip `(bands, 256, 256)` of a sheet that is most nearly half labelled."""
     scale = sheet.gsd / gsd
     size = (max(round(sheet.mask.shape[0] * scale), 1), max(round(sheet.mask.shape[1] * scale), 1))
     pixels, truth, _ = sized(sheet.image, sheet.mask, sheet.valid, size)
     short = [(0, max(GOLDEN_CHIP - extent, 0)) for extent in size]
     image = np.pad(pixels.round().byte().numpy(), ((0, 0), *short), mode="symmetric")
-    mask = np.pad(truth[0].numpy(), short, mode="symmetric")
+    mask = np.pad(truth[0].clamp(max=1).numpy(), short, mode="symmetric")
     corners = [
         (row, col)
         for row in range(0, mask.shape[0] - GOLDEN_CHIP + 1, GOLDEN_CHIP // 2)
@@ -163,11 +161,3 @@ def _calibrated(segmenter: Segmenter, scored: Scored) -> Segmenter:
 def _scored(segmenter: Segmenter, sheets: Sequence[Labelled], split: str, recipe: Recipe) -> Scored:
     shown = as_shown(held(sheets, split), Shown.of(recipe))
     return [(sheet, probability(segmenter, sheet)) for sheet in shown]
-
-
-def _by_place(scored: Scored, threshold: float) -> dict[str, float]:
-    places = dict.fromkeys(sheet.place for sheet, _ in scored)
-    return {
-        place: iou([(p >= threshold, s.mask) for s, p in scored if s.place == place])
-        for place in places
-    }

@@ -10,6 +10,7 @@ import torch
 from geounet.backends.torch import keep_large_buffers
 from geounet.errors import TrainingError
 from geounet.training.cards import CardMaker
+from geounet.training.classes import check_known
 from geounet.training.identity import identity
 from geounet.training.learner import Learner
 from geounet.training.lengths import Lengths
@@ -107,6 +108,7 @@ def fit(
 def _check(recipe: Recipe, train: Sequence[Labelled], validation: Sequence[Labelled]) -> None:
     if not train:
         raise TrainingError("the dataset has no sheet of split 'train'")
+    check_known("class_weights", recipe.class_weights, recipe.names)
     if recipe.needs_validation and not validation:
         raise TrainingError(
             "the recipe keeps or stops by the validation loss, but the dataset has no sheet of "

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geounet.annotations.classes import NAMES, read_names
 from geounet.errors import TrainingError
 from geounet.inputs import find_rasters
-from geounet.training.listed import MaskFile
 
 if TYPE_CHECKING:
     from geounet.training.listing import Listing
@@ -22,7 +22,8 @@ def list_folder(listing: Listing, folder: Path) -> None:
     """Note every image with its mask; an image or a mask that is alone is a fault.
 
     Images lie in `images` and their masks, of the same stems, in `masks` or `labels`; or both lie
-    in one folder as `NAME.tif` and `NAME_mask.png`.
+    in one folder as `NAME.tif` and `NAME_mask.png`. A file `classes.json` beside the masks says
+    what their numbers stand for, as `geounet masks` writes it.
 
     Raises:
         TrainingError: it is no such folder.
@@ -31,6 +32,7 @@ def list_folder(listing: Listing, folder: Path) -> None:
     beside = next((folder / name for name in MASKS if (folder / name).is_dir()), None)
     if images.is_dir() and beside is not None:
         pictures, masks = _stems(images), _stems(beside)
+        listing.name_classes(read_names(beside / NAMES), beside / NAMES)
     else:
         every = _stems(folder)
         masks = {_bare(stem): path for stem, path in every.items() if _bare(stem) != stem}
@@ -46,7 +48,8 @@ def list_folder(listing: Listing, folder: Path) -> None:
         elif stem not in pictures:
             listing.faults.append(f"{masks[stem]}: has no image; add it, or take the mask away")
         else:
-            listing.add(pictures[stem], MaskFile(str(masks[stem])), place=folder.resolve().name)
+            truth = listing.mask_file(masks[stem])
+            listing.add(pictures[stem], truth, place=folder.resolve().name)
 
 
 def _stems(folder: Path) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geounet.annotations.vector import read_layer, shapes_on
+from geounet.annotations.vector import column_values, read_layer, shapes_on
 from geounet.errors import GeounetError, TrainingError
 from geounet.training.listed import Drawn, opened
 
@@ -22,6 +22,9 @@ def list_ground(listing: Listing, rasters: Sequence[str], labels: Path) -> None:
         AnnotationError: the layer cannot be read.
     """
     features = read_layer(labels)
+    by = listing.classes.by
+    if by is not None and not listing.classes.names:
+        listing.name_classes(column_values(features, by, labels), labels)
     for raster in rasters:
         try:
             shapes = shapes_on(features, opened(raster, None).info, labels)
@@ -29,7 +32,8 @@ def list_ground(listing: Listing, rasters: Sequence[str], labels: Path) -> None:
                 raise TrainingError(
                     f"{raster}: no outline of {labels} lies on it; leave it out, or check the CRSs"
                 )
+            listing.check_shapes(shapes)
         except GeounetError as error:
             listing.faults.append(str(error))
             continue
-        listing.add(Path(raster), Drawn.of(shapes), place=Path(raster).stem)
+        listing.add(Path(raster), Drawn.of(shapes, listing.classes), place=Path(raster).stem)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from geounet.errors import TrainingError
-from geounet.networks.registry import build, excludes
+from geounet.networks.registry import build
 from geounet.training.batch import Batch
 from geounet.training.losses import make_loss
 from geounet.training.schedules import make_optimiser, make_schedule
@@ -181,19 +181,15 @@ class Learner:
 
 
 def _network(recipe: Recipe, start: Segmenter | None) -> nn.Module:
-    network = build(recipe.network, recipe.network_options)
-    if len(recipe.classes) > 1 and not excludes(network):
-        raise TrainingError(
-            f"network {recipe.network} gives {len(recipe.classes)} maps that do not exclude each "
-            "other; add softmax = true to its options"
-        )
+    network = build(recipe.network, recipe.built)
     if start is not None:
         try:
             network.load_state_dict(start.network.state_dict())
         except RuntimeError as error:
             raise TrainingError(
                 f"model {start.card.name} is not of the recipe's network ({recipe.network}, "
-                f"{dict(recipe.network_options)}); start from one that is"
+                f"{dict(recipe.built)}) that finds {', '.join(recipe.names)}; start from one that "
+                "is, or afresh with --recipe"
             ) from error
     return network
 

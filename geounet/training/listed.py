@@ -11,6 +11,7 @@ import numpy as np
 import shapely
 from rasterio.windows import Window
 
+from geounet.annotations.classes import Classes
 from geounet.annotations.shapes import draw, fault
 from geounet.errors import TrainingError
 from geounet.raster import identity, open_raster
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from geounet.annotations.shapes import Shape
     from geounet.places import Block
     from geounet.raster import RasterReader
+    from geounet.training.sheet import Mask
 
 _OPEN = 32
 """Files that are open at a time."""
@@ -32,8 +34,8 @@ _OPEN = 32
 class Truth(Protocol):
     """Where the mask of an image comes from."""
 
-    def read(self, window: Window) -> NDArray[np.bool_]:
-        """Return the mask of a window of the image, True = building."""
+    def read(self, window: Window) -> Mask:
+        """Return the mask of a window of the image."""
         ...
 
     def fingerprint(self) -> str:
@@ -43,14 +45,18 @@ class Truth(Protocol):
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A raster of the same size: what is neither 0 nor nodata is a building."""
+    """A raster of the same size: what is neither 0 nor nodata is a building, or of its class."""
 
     path: str
     """The file."""
+    several: bool = False
+    """Its values are numbers of classes."""
 
-    def read(self, window: Window) -> NDArray[np.bool_]:
-        """Return the mask of a window of the image, True = building."""
+    def read(self, window: Window) -> Mask:
+        """Return the mask of a window of the image."""
         patch = opened_mask(self.path).read(window)
+        if self.several:
+            return np.where(patch.valid, patch.data[0], 0).astype(np.uint8)
         mask: NDArray[np.bool_] = (patch.data[0] > 0) & patch.valid
         return mask
 
@@ -65,42 +71,55 @@ class Drawn:
 
     shapes: NDArray[np.object_]
     """Geometries."""
+    numbers: NDArray[np.uint8]
+    """Of their classes, never falling: where two overlap, the larger one stands."""
+    several: bool
+    """Whether there is more than one class."""
     tree: shapely.STRtree
     """Of their boxes."""
 
     @classmethod
-    def of(cls, shapes: Sequence[Shape]) -> Drawn:
+    def of(cls, shapes: Sequence[Shape], classes: Classes | None = None) -> Drawn:
         """Return the truth of shapes; those that have no area are left out."""
-        good = np.array([s.geometry for s in shapes if fault(s.geometry) is None], object)
-        return cls(good, shapely.STRtree(good))
+        classes = classes or Classes()
+        good = [shape for shape in shapes if fault(shape.geometry) is None]
+        numbers = classes.numbers(good)
+        order = np.argsort(numbers, kind="stable")
+        drawn = np.array([shape.geometry for shape in good], object)[order]
+        return cls(drawn, numbers[order], classes.several, shapely.STRtree(drawn))
 
-    def read(self, window: Window) -> NDArray[np.bool_]:
-        """Return the mask of a window of the image, True = building."""
+    def read(self, window: Window) -> Mask:
+        """Return the mask of a window of the image."""
         rows, cols = window.toslices()
         here = shapely.box(cols.start, rows.start, cols.stop, rows.stop)
         near = np.sort(self.tree.query(here))
-        return draw([(shape, 1) for shape in self.shapes[near]], window).astype(np.bool_)
+        pairs = zip(self.shapes[near], self.numbers[near].tolist(), strict=True)
+        labels = draw([*pairs], window)
+        return labels if self.several else labels.astype(np.bool_)
 
     def fingerprint(self) -> str:
         """Return what tells whether it is still the same."""
-        return hashlib.blake2b(b"".join(shapely.to_wkb(self.shapes)), digest_size=8).hexdigest()
+        digest = hashlib.blake2b(b"".join(shapely.to_wkb(self.shapes)), digest_size=8)
+        digest.update(self.numbers.tobytes() if self.several else b"")
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Painted:
     """A mask in memory."""
 
-    mask: NDArray[np.bool_]
+    mask: Mask
     """`(height, width)`."""
 
-    def read(self, window: Window) -> NDArray[np.bool_]:
-        """Return the mask of a window of the image, True = building."""
-        mask: NDArray[np.bool_] = self.mask[window.toslices()]
+    def read(self, window: Window) -> Mask:
+        """Return the mask of a window of the image."""
+        mask: Mask = self.mask[window.toslices()]
         return mask
 
     def fingerprint(self) -> str:
         """Return what tells whether it is still the same."""
-        return hashlib.blake2b(np.packbits(self.mask).tobytes(), digest_size=8).hexdigest()
+        held = np.packbits(self.mask) if self.mask.dtype == np.bool_ else self.mask
+        return hashlib.blake2b(held.tobytes(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

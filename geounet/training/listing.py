@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from rasterio.windows import Window
 
-from geounet.errors import GeounetError, TrainingError
+from geounet.annotations.classes import Classes
+from geounet.errors import GeounetError, GeounetWarning, TrainingError
 from geounet.spans import Statistic, scene_statistic
 from geounet.training.listed import Listed, MaskFile, opened, opened_mask, shown_bands
+from geounet.training.maskvalues import check_mask
+from geounet.training.sheet import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from geounet.annotations.shapes import Shape
     from geounet.training.listed import Truth
     from geounet.training.sheet import Labelled, Sheet
     from geounet.training.shown import Shown
 
 HELD = 2**28
 """Pixels of training sheets that are held in memory; of more, each crop is read from its file."""
-_STRIP = 1024
-_MASK_VALUES = ({0, 1}, {0, 255})
 
 
 class Listing:
     """Labelled images as they are found; a bad one is noted, not raised."""
 
-    def __init__(self, source: Path, shown: Shown) -> None:
+    def __init__(self, source: Path, shown: Shown, class_by: str | None = None) -> None:
         """Begin with nothing.
 
         Args:
@@ -37,7 +40,9 @@ class Listing:
             shown: what the recipe says of the images; its gsd counts where nobody knows an
                 image's own, and pixels of more than 8 bits are welcome where each scene has its
                 own scale.
+            class_by: attribute of shapes that names their class.
         """
+        self.classes = Classes(names=shown.classes, by=class_by)
         opened.cache_clear()
         opened_mask.cache_clear()
         self.listed: list[Listed | Sheet] = []
@@ -80,7 +85,7 @@ class Listing:
                     "cut it with geounet chips --scale MIN,MAX"
                 )
             if isinstance(truth, MaskFile):
-                check_mask(truth.path, path, info.shape, instances=instances)
+                check_mask(truth.path, path, info.shape, None if instances else self.classes)
             part = _window(path, info.shape, window)
             own = gsd if gsd is not None else info.gsd
             if self._shown.scene:
@@ -96,8 +101,50 @@ class Listing:
         except GeounetError as error:
             self.faults.append(str(error))
 
+    def name_classes(self, names: Sequence[str], source: Path) -> None:
+        """Take over the names that a dataset gives to its classes, if it does.
+
+        Raises:
+            TrainingError: others were asked for.
+        """
+        asked = self.classes.names
+        if asked and names and tuple(names) != asked:
+            raise TrainingError(
+                f"{source}: its classes are {', '.join(names)} (expected {', '.join(asked)}); "
+                "leave --classes out, or change them there"
+            )
+        self.classes = replace(self.classes, names=tuple(names) or asked)
+
+    def check_shapes(self, shapes: Sequence[Shape]) -> None:
+        """Note shapes that are of no class as faults.
+
+        Raises:
+            TrainingError: nobody says which attribute tells their classes.
+        """
+        if self.classes.several and self.classes.by is None:
+            raise TrainingError(
+                f"{self._source}: outlines do not tell their classes by themselves; name the "
+                "attribute that does with --class-by"
+            )
+        self.faults += self.classes.strangers(shapes)
+
+    def mask_file(self, path: Path) -> MaskFile:
+        """Return the truth of a raster.
+
+        Raises:
+            TrainingError: an attribute is to tell classes, which a raster does not have.
+        """
+        if self.classes.by is not None:
+            raise TrainingError(
+                f"{self._source}: masks have no attribute {self.classes.by}; name what their "
+                "numbers stand for with --classes instead of --class-by"
+            )
+        return MaskFile(str(path), self.classes.several)
+
     def sheets(self, listed: Iterable[Listed | Sheet]) -> list[Labelled]:
         """Return listed images, held in memory but where training sheets are too many.
+
+        A class that no image in memory trains is told with a warning.
 
         Raises:
             TrainingError: with every fault that was found, one a line.
@@ -110,7 +157,23 @@ class Listing:
             what = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
             lines = "".join(f"\n  {fault}" for fault in faults)
             raise TrainingError(f"{self._source}: {what}, nothing was trained{lines}")
-        return [one for one in found if one is not None]
+        sheets: list[Labelled] = [one for one in found if one is not None]
+        self._tell_absent(held(sheets, "train"), sheets)
+        return sheets
+
+    def _tell_absent(self, train: Sequence[Sheet], sheets: Sequence[Labelled]) -> None:
+        """Warn of classes that nothing is learnt of."""
+        if not self.classes.several or any(isinstance(one, Listed) for one in sheets):
+            return
+        there = set().union(*(np.unique(one.mask[one.valid]).tolist() for one in train))
+        for number, name in enumerate(self.classes.names, 1):
+            if number not in there:
+                warnings.warn(
+                    f"{self._source}: no training image shows class {number} ({name}); it will "
+                    "not be found",
+                    GeounetWarning,
+                    stacklevel=3,
+                )
 
     def _ready(self, one: Listed | Sheet, *, hold: bool) -> Sheet | Listed | None:
         try:
@@ -140,30 +203,6 @@ def _probe(one: Listed) -> None:
     height = one.shape[0]
     for row in (0, height - 1):
         one.crop(slice(row, row + 1), slice(None))
-
-
-def check_mask(path: str, image: Path, shape: tuple[int, int], *, instances: bool) -> None:
-    """Refuse a mask that is not of its image's size, or holds what is no mask.
-
-    Raises:
-        TrainingError: what was found, and what was expected.
-    """
-    reader = opened_mask(path)
-    if reader.info.shape != shape:
-        raise TrainingError(
-            f"{path}: is {reader.info.shape} (height, width; {image.name} is {shape}); "
-            "draw it on that image"
-        )
-    found: set[int] = set()
-    for row in range(0, shape[0], _STRIP):
-        strip = reader.read(Window(0, row, shape[1], min(_STRIP, shape[0] - row)))
-        found |= set(np.unique(strip.data[0][strip.valid]).tolist())
-        if not instances and not any(found <= values for values in _MASK_VALUES):
-            some = ", ".join(f"{value:g}" for value in sorted(found)[:5])
-            raise TrainingError(
-                f"{path}: holds {some}{' …' if len(found) > 5 else ''} "  # noqa: PLR2004
-                "(expected 0 and 255, or 0 and 1); if they number objects, say instances = true"
-            )
 
 
 def _window(path: Path, shape: tuple[int, int], window: Sequence[int] | None) -> Window:

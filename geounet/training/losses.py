@@ -1,7 +1,8 @@
 """Losses on logits, by name; where `valid` is 0 nothing counts.
 
-Each takes logits `(batch, classes, height, width)`, the truth `(batch, 1, height, width)`: 0 to 1
-for one map, else the number of the class, and valid `(batch, 1, height, width)`, 1 or 0.
+Each takes logits `(batch, maps, height, width)`, the truth `(batch, 1, height, width)`: 0 to 1
+for one map, else the number of the class, and valid `(batch, 1, height, width)`, 1 or 0. Several
+maps exclude each other, the first is the background; where they do not, each is one map by itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from geounet.training.recipe import Recipe
 
@@ -28,27 +29,53 @@ ENTROPY_SHARE = 0.05
 
 def make_loss(recipe: Recipe) -> Loss:
     """Return the recipe's loss."""
+    if recipe.exclusive:
+        return _named(recipe, (1.0, *recipe.weights))
+    each = [_named(recipe, (weight,)) for weight in recipe.weights]
+    return each[0] if len(each) == 1 else partial(apart, each)
+
+
+def _named(recipe: Recipe, weights: Sequence[float]) -> Loss:
+    """The recipe's loss of maps whose pixels weigh so much."""
     match recipe.loss:
         case "cross-entropy":
-            return partial(cross_entropy, positive_weight=recipe.positive_weight)
+            return partial(cross_entropy, weights=weights)
         case "dice-entropy":
-            return partial(dice_entropy, positive_weight=recipe.positive_weight)
+            return partial(dice_entropy, weights=weights)
         case "boundary":
             return partial(boundary, edge_weight=recipe.edge_weight)
         case plain:
             return {"dice": dice, "jaccard": jaccard, "focal": focal, "lovasz": lovasz}[plain]
 
 
+def apart(losses: Sequence[Loss], logits: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """Return the mean of the losses of each class by itself; the truth has its number."""
+    each = [
+        loss(logits[:, at : at + 1], (truth == at + 1).to(truth.dtype), valid)
+        for at, loss in enumerate(losses)
+    ]
+    return torch.stack(each).mean()
+
+
 def cross_entropy(
-    logits: Tensor, truth: Tensor, valid: Tensor, positive_weight: float = 1.0
+    logits: Tensor, truth: Tensor, valid: Tensor, weights: Sequence[float] = ()
 ) -> Tensor:
-    """Return the mean cross-entropy of the valid pixels, binary for one map."""
+    """Return the mean cross-entropy of the valid pixels, binary for one map.
+
+    Args:
+        logits: see above.
+        truth: see above.
+        valid: see above.
+        weights: of the foreground of one map; of several, of the pixels of each.
+    """
+    of = torch.as_tensor(weights or [1.0], dtype=logits.dtype, device=logits.device)
     if logits.shape[1] > 1:
-        each = functional.cross_entropy(logits, truth[:, 0].long(), reduction="none")[:, None]
+        each = functional.cross_entropy(
+            logits, truth[:, 0].long(), of if weights else None, reduction="none"
+        )[:, None]
     else:
-        weight = torch.as_tensor(positive_weight, dtype=logits.dtype, device=logits.device)
         each = functional.binary_cross_entropy_with_logits(
-            logits, truth, pos_weight=weight, reduction="none"
+            logits, truth, pos_weight=of[0], reduction="none"
         )
     return _mean(each, valid)
 
@@ -63,11 +90,11 @@ def dice(logits: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
 
 
 def dice_entropy(
-    logits: Tensor, truth: Tensor, valid: Tensor, positive_weight: float = 1.0
+    logits: Tensor, truth: Tensor, valid: Tensor, weights: Sequence[float] = ()
 ) -> Tensor:
     """Return 0.05 × the cross-entropy − the Dice coefficient of each image, smoothed by 1."""
     p, t = _maps(logits, truth, valid)
-    entropy = cross_entropy(logits, truth, valid, positive_weight)
+    entropy = cross_entropy(logits, truth, valid, weights)
     return ENTROPY_SHARE * entropy - _dice(p, t, (2, 3)).mean()
 
 
@@ -83,17 +110,15 @@ def jaccard(logits: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
 
 
 def focal(logits: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-    """Return the mean focal loss of the valid pixels, gamma = 2 and alpha = 0.25.
+    """Return the mean focal loss of the valid pixels of one map, gamma = 2 and alpha = 0.25.
 
-    Of several maps each is a class of its own against the others. After Lin et al. 2017
-    (arXiv:1708.02002).
+    After Lin et al. 2017 (arXiv:1708.02002).
     """
-    t = _planes(logits, truth)
-    entropy = functional.binary_cross_entropy_with_logits(logits, t, reduction="none")
+    entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     p = torch.sigmoid(logits)
-    missed = p * (1 - t) + (1 - p) * t
-    share = FOCAL_SHARE * t + (1 - FOCAL_SHARE) * (1 - t)
-    return _mean(share * missed**FOCUS * entropy, valid.expand_as(t))
+    missed = p * (1 - truth) + (1 - p) * truth
+    share = FOCAL_SHARE * truth + (1 - FOCAL_SHARE) * (1 - truth)
+    return _mean(share * missed**FOCUS * entropy, valid)
 
 
 def lovasz(logits: Tensor, truth: Tensor, valid: Tensor) -> Tensor:

@@ -1,5 +1,8 @@
 """The manifest of a dataset: a TOML file of `[[set]]` tables.
 
+classes = ["house", "road"]            # optional: what 1, 2 … of masks stand for
+class_by = "kind"                      # optional: the attribute of outlines that says so
+
 [[set]]
 name = "kampala"                       # the place
 split = "train"                        # train, validation or test
@@ -34,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 from geounet.annotations.vector import read_layer, shapes_on
 from geounet.errors import GeounetError, TrainingError
 from geounet.scenes import town
+from geounet.training.kinds import is_of
 from geounet.training.listed import Drawn, MaskFile, opened
 from geounet.training.sheet import SPLITS, Sheet
 
@@ -57,6 +61,10 @@ class Manifest:
     """The sets."""
     data: dict[str, str]
     """Origin, licence and attribution of each place."""
+    classes: tuple[str, ...] = ()
+    """Names of class 1, 2 and so on; none: all that is labelled is one."""
+    class_by: str | None = None
+    """Attribute of outlines that names their class."""
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -76,7 +84,12 @@ def read_manifest(path: Path) -> Manifest:
         raise TrainingError(f"{path}: lists no [[set]]")
     for number, table in enumerate(tables, 1):
         _check(table, f"{path}: set {number}")
-    return Manifest(path.name, tables, content.get("data", {}))
+    classes, by = content.get("classes", []), content.get("class_by")
+    if not is_of(classes, list) or not is_of(tuple(classes), tuple[str, ...]):
+        raise TrainingError(f"{path}: classes is {classes!r} (expected a list of names)")
+    if not is_of(by, str | None):
+        raise TrainingError(f"{path}: class_by is {by!r} (expected the name of an attribute)")
+    return Manifest(path.name, tables, content.get("data", {}), tuple(classes), by)
 
 
 def towns(table: dict[str, Any]) -> Iterator[Sheet]:
@@ -124,10 +137,11 @@ def list_set(listing: Listing, folder: Path, table: dict[str, Any]) -> None:
         for path in paths:
             try:
                 shapes = shapes_on(features, opened(str(path), None).info, labels)
+                listing.check_shapes(shapes)
             except GeounetError as error:
                 listing.faults.append(str(error))
                 continue
-            listing.add(path, Drawn.of(shapes), place=table["name"], **said)
+            listing.add(path, Drawn.of(shapes, listing.classes), place=table["name"], **said)
 
 
 def _list_masks(
@@ -144,7 +158,7 @@ def _list_masks(
             listing.faults.append(f"{path}: no mask {path.stem}.png in {labels}")
             continue
         instances = table.get("instances", False)
-        truth = MaskFile(str(found))
+        truth = MaskFile(str(found)) if instances else listing.mask_file(found)
         listing.add(path, truth, place=table["name"], instances=instances, **said)
 
 

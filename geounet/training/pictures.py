@@ -9,8 +9,9 @@ import numpy as np
 
 from geounet.contact import EDGE, overlaid, spread, write_rows
 from geounet.errors import OptionError
-from geounet.evaluation.pixels import iou
+from geounet.evaluation.pixels import summed
 from geounet.outputs import staged
+from geounet.training.score import chosen, class_iou, compared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from geounet.training.score import Scored
+    from geounet.training.score import Floats, Scored
     from geounet.training.sheet import Sheet
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#777777")
@@ -56,9 +57,11 @@ def write_curve(path: Path, record: Path, name: str) -> None:
     rate.tick_params(colors=_GREY)
     above.set_zorder(rate.get_zorder() + 1)
     above.patch.set_visible(False)
-    for at, place in enumerate(dict.fromkeys(row["place"] for row in rows if row["place"])):
-        here = [row for row in rows if row["place"] == place]
-        _line(below, here, "iou", place, _COLOURS[at % len(_COLOURS)])
+    lines = dict.fromkeys((row["place"], row["class"]) for row in rows if row["place"])
+    for at, (place, of) in enumerate(lines):
+        here = [row for row in rows if (row["place"], row["class"]) == (place, of)]
+        label, colour = f"{place}: {of}" if of else place, _COLOURS[at % len(_COLOURS)]
+        _line(below, here, "iou", label, colour)
     below.set(xlabel="step", ylabel="validation IoU", ylim=(0, 1))
     for axes in (above, below):
         axes.grid(alpha=0.3)
@@ -73,14 +76,18 @@ def write_examples(path: Path, scored: Scored, threshold: float) -> list[str]:
     Returns:
         The names of the sheets shown, from top to bottom.
     """
-    ordered = sorted(scored, key=lambda one: -iou([(one[1] >= threshold, one[0].mask)]))
-    shown = spread(ordered)
-    write_rows(path, [_parts(sheet, p >= threshold) for sheet, p in shown])
+    shown = spread(sorted(scored, key=lambda one: -_mean_iou(one[0], one[1], threshold)))
+    write_rows(path, [_parts(sheet, chosen(p, threshold)) for sheet, p in shown])
     return [sheet.name for sheet, _ in shown]
 
 
-def _parts(sheet: Sheet, found: NDArray[np.bool_]) -> Sequence[NDArray[np.uint8]]:
-    """Image, truth on it, prediction on it."""
+def _mean_iou(sheet: Sheet, p: Floats, threshold: float) -> float:
+    matrix = summed([compared(chosen(p, threshold), sheet)])
+    return float(np.mean(class_iou(matrix, len(p))))
+
+
+def _parts(sheet: Sheet, found: NDArray[np.uint8]) -> Sequence[NDArray[np.uint8]]:
+    """Image, truth on it, prediction on it; each class has the colour of its number."""
     rows, cols = (_picked(extent, max(sheet.mask.shape)) for extent in sheet.mask.shape)
     bands = sheet.image if len(sheet.image) >= 3 else sheet.image[:1].repeat(3, 0)  # noqa: PLR2004
     image = np.moveaxis(bands[:3], 0, 2)[rows][:, cols]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_type_hints
 
 from geounet.errors import TrainingError
+from geounet.networks.catalogue import is_exclusive
+from geounet.training.classes import check_classes
 from geounet.training.kinds import is_of, kind_words
 
 Filter = Literal["lanczos", "bilinear", "nearest"]
@@ -31,10 +33,12 @@ class Recipe:
 
     found: tuple[str, str] = ("building", "buildings")
     """What one is called that the network finds, and its layer."""
+    classes: tuple[str, ...] = ()
+    """Names of class 1, 2 and so on, where there are several; the dataset's if it names some."""
     network: str = "unet"
     """Name of the network in the registry."""
     network_options: Mapping[str, Any] = field(default_factory=dict)
-    """Its options."""
+    """Its options; how many maps it gives is known from the classes."""
 
     gsd: float = 0.3
     """Ground sample distance the model is made for, metres."""
@@ -86,7 +90,11 @@ class Recipe:
     edge_weight: float = 1.0
     """Of the loss `boundary`: extra weight of pixels within 2 pixels of an outline."""
     positive_weight: float = 1.0
-    """Weight of foreground pixels in a cross-entropy of one class, where they are few."""
+    """Weight of foreground pixels in a cross-entropy, where they are few."""
+    class_weights: Mapping[str, float] = field(default_factory=dict)
+    """Further weight of the pixels of a class in a cross-entropy; 1 of one that is not named."""
+    balance: Mapping[str, float] = field(default_factory=dict)
+    """Share of the chips that are cut around a pixel of a class; the others lie anywhere."""
 
     keep: Literal["last", "best"] = "last"
     """Which weights become the model: the last, or those of the smallest validation loss."""
@@ -130,11 +138,34 @@ class Recipe:
         return int(self.network_options.get("bands", 3))
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the maps its network gives; of several the first is the background."""
-        count = int(self.network_options.get("classes", 1))
-        more = tuple(f"class {number}" for number in range(2, count))
-        return self.found[:1] if count == 1 else ("background", self.found[0], *more)
+    def names(self) -> tuple[str, ...]:
+        """Names of its classes; the background is none of them."""
+        return self.classes or self.found[:1]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layer each class is written to."""
+        return self.classes or self.found[1:]
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether its classes exclude each other, so that the background has a map as well."""
+        return is_exclusive(self.network, self.network_options)
+
+    @property
+    def maps(self) -> int:
+        """Maps its network gives."""
+        return len(self.names) + self.exclusive
+
+    @property
+    def built(self) -> Mapping[str, Any]:
+        """The options its network is built by: with as many maps as its classes want."""
+        return {**self.network_options, **({"classes": self.maps} if self.maps > 1 else {})}
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Weight of the pixels of each class in a cross-entropy."""
+        return tuple(self.positive_weight * self.class_weights.get(n, 1.0) for n in self.names)
 
     @property
     def needs_validation(self) -> bool:
@@ -146,6 +177,7 @@ class Recipe:
             raise TrainingError(
                 f"recipe: steps is {self.steps} and epochs {self.epochs}; give one of the two"
             )
+        check_classes(self)
         if not 0 < self.gsd_range[0] <= self.gsd_range[1]:
             raise TrainingError(f"recipe: gsd_range is {self.gsd_range} (expected low, high)")
         if min(self.split_shares) < 0 or abs(sum(self.split_shares) - 1) > 1e-6:  # noqa: PLR2004

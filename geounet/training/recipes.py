@@ -95,9 +95,7 @@ RECIPES: dict[str, Recipe] = {
         schedule="inverse-time",
         metrics=(*_PLAIN.metrics, "image_recall"),
     ),
-    "separable": replace(
-        _PLAIN, network="separable", network_options={"classes": 2}, size=160, batch_size=32
-    ),
+    "separable": replace(_PLAIN, network="separable", size=160, batch_size=32),
     "light": replace(
         _PLAIN,
         network="light",

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from pathlib import Path
 
-COLUMNS = (*("step", "epoch", "seconds", "rate", "loss", "validation_loss", "place", "iou"),)
-"""A row has a training loss, a validation loss, or the IoU of a place."""
+COLUMNS = (
+    *("step", "epoch", "seconds", "rate", "loss", "validation_loss", "place", "class", "iou"),
+)
+"""A row has a training loss, a validation loss, or an IoU: of a place, or of a class there."""
 
 
 class Record:

@@ -126,14 +126,24 @@ class Run:
             raise TrainingError("the validation loss is not finite; try a smaller learning rate")
         self.learner.validated(found.loss)
         self._add(validation_loss=f"{found.loss:.4f}")
-        for place, iou in found.iou.items():
-            self._add(place=place, iou=f"{iou:.4f}")
-            log.info("step %d: %s IoU %.3f", self.learner.steps, place, iou)
+        for place, each in found.iou.items():
+            self._add_iou(place, each)
         self._worse += 1
         if found.loss < self._best:
             self._best, self._worse = found.loss, 0
             if self._main and self._recipe.keep == "best":
                 self._write(self._folder.best, self._segmenter())
+
+    def _add_iou(self, place: str, each: Sequence[float]) -> None:
+        """Note the mean over classes, and of several each by itself."""
+        mean, names = sum(each) / len(each), self._recipe.names
+        self._add(place=place, iou=f"{mean:.4f}")
+        told = ""
+        if len(names) > 1:
+            for name, iou in zip(names, each, strict=True):
+                self._add(place=place, **{"class": name}, iou=f"{iou:.4f}")
+                told += f", {name} {iou:.3f}"
+        log.info("step %d: %s IoU %.3f%s", self.learner.steps, place, mean, told)
 
     def _look(self) -> Look:
         shown = Segmenter(self._cards.card, self.learner.best_weights.eval())

@@ -6,11 +6,28 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
-    from numpy.typing import NDArray
+Mask = NDArray[np.bool_] | NDArray[np.uint8]
+"""What pixels are: True = building; where there are several classes their numbers, 0 = none."""
+
+
+def several(mask: Mask) -> bool:
+    """Return whether a mask holds numbers of classes."""
+    return mask.dtype != np.bool_
+
+
+def planes(mask: Mask) -> Mask:
+    """Return a plane of what is labelled; of several classes one for each number, 0 first."""
+    if not several(mask):
+        return mask[None]
+    numbers = np.arange(int(mask.max(initial=0)) + 1, dtype=np.uint8)
+    return np.asarray(mask == numbers[:, None, None])
+
 
 SPLITS = ("train", "validation", "test")
 
@@ -20,8 +37,8 @@ class Crop(NamedTuple):
 
     image: NDArray[np.uint8]
     """`(bands, height, width)`, raw; of 16 bits where each scene has its own scale."""
-    mask: NDArray[np.bool_]
-    """`(height, width)`, True = building."""
+    mask: Mask
+    """`(height, width)`, what each pixel is."""
     valid: NDArray[np.bool_]
     """`(height, width)`, True = data."""
 
@@ -95,8 +112,8 @@ class Sheet:
     """train, validation or test."""
     image: NDArray[np.uint8]
     """`(bands, height, width)`; of 16 bits where each scene has its own scale."""
-    mask: NDArray[np.bool_]
-    """`(height, width)`, True = building."""
+    mask: Mask
+    """`(height, width)`, what each pixel is."""
     valid: NDArray[np.bool_]
     """`(height, width)`, True = data. Nodata is shown to the network as in prediction."""
     gsd: float

@@ -59,6 +59,12 @@ class Shown:
     scaled by one statistic of their scene (`max`, `minmax`, `l2`)."""
     augment: Mapping[str, float] = field(default_factory=lambda: {"d4": 1, "light": 1})
     """What is varied, and how far; see `AUGMENTATIONS`."""
+    found: tuple[str, str] = ("building", "buildings")
+    """What is labelled where it is of one class: one of it, and its layer."""
+    classes: tuple[str, ...] = ()
+    """Names of class 1, 2 and so on, where there are several."""
+    balance: Mapping[str, float] = field(default_factory=dict)
+    """Share of the chips that are cut around a pixel of a class."""
     split: str = "place"
     """By place, at random, in sorted order; `given` by the dataset, else by place. The splits of a
     manifest stand whatever the recipe says."""
@@ -87,6 +93,11 @@ class Shown:
         """Return what a recipe says of the images; what it does not say stays as it is here."""
         names = [entry.name for entry in fields(cls) if hasattr(recipe, entry.name)]
         return cls(**{name: getattr(recipe, name) for name in names})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of class 1, 2 and so on."""
+        return self.classes or self.found[:1]
 
     @property
     def scene(self) -> str | None:

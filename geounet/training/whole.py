@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from geounet.training.batch import Batch, varied
+from geounet.training.sheet import planes, several
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,7 @@ class WholeSampler:
         """Resize all images; so they fit in memory, however large they were."""
         self._maps = [resized(sheet, shown) for sheet in sheets]
         self._spans = [sheet.span for sheet in sheets]
+        self._several = len(shown.names) > 1
         self._shown, self._seed = shown, seed
         self.steps_per_epoch = -(-len(self._maps) // shown.batch_size)
 
@@ -48,7 +50,7 @@ class WholeSampler:
         for index, pick in enumerate(order[first : first + self._shown.batch_size].tolist()):
             image, mask, valid = (torch.from_numpy(plane).float() for plane in self._maps[pick])
             rng = np.random.default_rng([self._seed, step, index])
-            maps = image, mask / 255, valid / 255
+            maps = image, mask if self._several else mask / 255, valid / 255
             chips.append(varied(maps, self._spans[pick], self._shown, (rng, rng)))
         return Batch(*(torch.stack(each) for each in zip(*chips, strict=True)))
 
@@ -65,20 +67,26 @@ def as_shown(sheets: Sequence[Sheet], shown: Shown) -> list[Sheet]:
     found = []
     for sheet in sheets:
         image, mask, valid = resized(sheet, shown)
-        planes = {"image": image, "mask": mask[0] > HALF, "valid": valid[0] > HALF}
-        found.append(replace(sheet, **planes, gsd=shown.gsd))
+        hard = mask[0] if several(sheet.mask) else mask[0] > HALF
+        found.append(replace(sheet, image=image, mask=hard, valid=valid[0] > HALF, gsd=shown.gsd))
     return found
 
 
 def resized(sheet: Labelled, shown: Shown) -> tuple[NDArray[np.uint8], ...]:
-    """Return image, mask and valid at the recipe's size, the latter two 0 to 255 `(1, h, w)`."""
+    """Return image, mask and valid at the recipe's size, the latter two 0 to 255 `(1, h, w)`.
+
+    A mask of several classes holds their numbers: each pixel is of the one that has most of it.
+    """
     assert shown.size is not None
     size = (shown.size, shown.size)
     found = sheet.crop(slice(None), slice(None))
     image = np.stack([_resized(band, size, shown.image_filter) for band in found.image])
-    mask = _resized(found.mask.astype(np.uint8) * 255, size, shown.mask_filter)
+    each = planes(found.mask).astype(np.uint8) * np.uint8(255)
+    mask = np.stack([_resized(plane, size, shown.mask_filter) for plane in each])
+    if several(found.mask):
+        mask = mask.argmax(axis=0)[None].astype(np.uint8)
     valid = _resized(found.valid.astype(np.uint8) * 255, size, "nearest")
-    return image, mask[None], valid[None]
+    return image, mask, valid[None]
 
 
 def _resized(plane: NDArray[np.uint8], size: tuple[int, int], way: str) -> NDArray[np.uint8]:
