@@ -87,7 +87,10 @@ class Told:
         self._bar, self._done, self._scenes = bar, 0, scenes
 
     def outcome(self, outcome: Any) -> None:
-        """Count a scene."""
+        """Count a scene; of what is left those of earlier runs are no part."""
+        if outcome.result is not None and outcome.result["finished_before"]:
+            self._scenes -= 1
+            return
         self._done += 1
         if outcome.error is not None:
             click.echo(f"geounet: error: {outcome.error}", err=True)

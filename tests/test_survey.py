@@ -287,6 +287,9 @@ def test_outputs_of_others_are_in_the_way(sheets, tmp_path):
     with pytest.raises(TargetError, match=r"north__a\.gpkg: exists already; pass --overwrite"):
         run(sheets, out)
     assert [path.name for path in out.iterdir()] == ["north__a.gpkg"]
+    found = run(sheets, out, resume=True)
+    assert [each.name for each in found.failed] == ["b", "north__a"]
+    assert (out / "north__a.gpkg").read_text() == "mine"
     assert len(run(sheets, out, overwrite=True).failed) == 1
 
 

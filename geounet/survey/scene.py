@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 from geounet.backends.choose import settle
 from geounet.backends.ready import Ready
 from geounet.baselines.model import Baseline
-from geounet.errors import GeounetError, GeounetWarning, OptionError, OutsideError, TargetError
+from geounet.errors import (
+    GeounetError,
+    GeounetWarning,
+    OptionError,
+    OutputError,
+    OutsideError,
+    TargetError,
+)
 from geounet.footprints.table import map_crs
 from geounet.plan import make_plan
 from geounet.predict import predict
@@ -163,6 +170,7 @@ def _opened(model: Any, scale: Any, _: tuple[str, ...]) -> Ready:  # noqa: ANN40
 def _is_hopeless(unit: Unit, error: BaseException) -> bool:
     """Whether the input is to blame, which does not get better by waiting."""
     unusable = isinstance(error, GeounetError) and error.exit_code == 2  # noqa: PLR2004
+    unusable = unusable and not isinstance(error, OutputError)
     return unusable and ("://" in unit.raster or Path(unit.raster).exists())
 
 
