@@ -92,7 +92,10 @@ class Told:
         self._bar, self._done, self._scenes = bar, 0, scenes
 
     def outcome(self, outcome: Any) -> None:
-        """Count a scene."""
+        """Count a scene; of what is left those of earlier runs are no part."""
+        if outcome.result is not None and outcome.result["finished_before"]:
+            self._scenes -= 1
+            return
         self._done += 1
         if outcome.error is not None:
             click.echo(f"geounet: error: {outcome.error}", err=True)
@@ -105,7 +108,10 @@ class Told:
 
 def _line(found: Any, out: Path) -> str:
     failed, scenes = len(found.failed), len(found.outcomes)
-    words = [f"{scenes - failed:,} of {scenes:,} scenes are done"]
+    done = sum(each.out is not None for each in found.outcomes)
+    outside = scenes - failed - done
+    words = [f"{done:,} of {scenes:,} scenes are done"]
+    words += [f"{outside:,} lie outside the area"] if outside else []
     words += [f"{len(found.before):,} were before"] if found.before else []
     words += [f"{failed:,} failed"] if failed else []
     words += [f"outputs of {len(found.removed):,} that are gone removed"] if found.removed else []

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from geounet.survey.find import Scene
     from geounet.survey.work import Hands, Progress
 
+COUNTS = ("pixels", "valid_pixels", "tiles", "tiles_skipped", "failed_pixels", "pixels_resumed")
+"""What is counted of the work that was done for a scene."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SurveyOptions:
@@ -55,8 +58,7 @@ class Survey:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
-        done = [(each.name in self.before, each.result) for each in self.outcomes]
-        parts = [_passed(result) if before else result for before, result in done if result]
+        parts = [each.result for each in self.outcomes if each.result]
         return summed(parts, [{"raster": it.raster, "error": str(it.error)} for it in self.failed])
 
 
@@ -131,7 +133,7 @@ class _Found:
         self.removed = tuple(sorted(gone))
         self.before = frozenset(self._identities.keys() - self._todo.keys())
         done = [unit for unit in units if unit.name in self.before]
-        self.outcomes = [_moved(ledger.entries[unit.name].outcome, unit) for unit in done]
+        self.outcomes = [_passed(ledger.entries[unit.name].outcome, unit) for unit in done]
         self.failed: list[Outcome] = []
 
     @property
@@ -148,12 +150,12 @@ class _Found:
     def add(self, outcome: Outcome) -> None:
         """Note what became of a scene; of one that is of no use now nothing old is kept."""
         self.outcomes.append(outcome)
-        if outcome.error is None:
+        if outcome.error is not None:
+            self.failed.append(outcome)
+        if outcome.out is not None:
             unit = self._todo[outcome.name]
             self._ledger.done(unit, self._identities[unit.name], outcome)
-            return
-        self.failed.append(outcome)
-        if outcome.hopeless:
+        elif outcome.hopeless or outcome.error is None:
             self._ledger.drop(outcome.name)
 
     def survey(self, started: float) -> Survey:
@@ -185,9 +187,11 @@ def _prepared(unit: Unit, known: Collection[str]) -> Unit:
     return replace(unit, options=options, ours=replaces or not there)
 
 
-def _moved(outcome: Outcome, unit: Unit) -> Outcome:
-    """Return an outcome of an earlier run with the paths of today."""
-    result = (outcome.result or {}) | {"out": [str(path) for path in unit.targets.paths]}
+def _passed(outcome: Outcome, unit: Unit) -> Outcome:
+    """Return an outcome of an earlier run: the paths are today's, and nothing was done now."""
+    nothing = dict.fromkeys(COUNTS, 0) | {"seconds": dict.fromkeys(STAGES, 0.0)}
+    now = {"out": [str(path) for path in unit.targets.paths], "finished_before": True}
+    result = (outcome.result or {}) | nothing | now
     return replace(outcome, raster=unit.raster, out=str(unit.out), result=result)
 
 
@@ -202,10 +206,3 @@ def _identity(unit: Unit) -> str:
 def _model(done: Survey) -> str:
     """The name of the model, of whatever scene tells it."""
     return next((str(it.result["model"]) for it in done.outcomes if it.result), "no scene done")
-
-
-def _passed(result: dict[str, Any]) -> dict[str, Any]:
-    """A result of an earlier run: nothing was done for it now."""
-    counts = ("pixels", "valid_pixels", "tiles", "tiles_skipped", "failed_pixels", "pixels_resumed")
-    nothing = dict.fromkeys(counts, 0) | {"seconds": dict.fromkeys(STAGES, 0.0)}
-    return {**result, **nothing, "finished_before": True}

@@ -149,7 +149,12 @@ class Ledger:
         return entry.files == self._files(unit) and all(map(Path.exists, unit.targets.paths))
 
     def begin(self, unit: Unit) -> None:
-        """Note that a scene is begun, before anything of it is written."""
+        """Note that a scene is begun, before anything of it is written.
+
+        From now on what stands at its outputs is ours, unless somebody else's stood there.
+        """
+        if not unit.ours:
+            return
         self._begun[unit.name] = self._files(unit)
         self._append({"begun": unit.name, "files": self._files(unit)})
 

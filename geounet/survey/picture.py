@@ -9,6 +9,7 @@ import numpy as np
 from rasterio.features import rasterize
 
 from geounet.footprints.origin import origin_of
+from geounet.gdal import quiet
 from geounet.page.shapes import read_shapes
 from geounet.preview import picture, preview
 from geounet.raster import open_raster
@@ -73,4 +74,6 @@ def _footprints(out: Path, reader: RasterReader, shape: tuple[int, ...]) -> NDAr
         return np.zeros(shape, np.bool_)
     scale = max(reader.info.shape) / max(shape)
     grid = (scale, 0, 0, 0, scale, 0)
-    return rasterize(outlines, shape, transform=grid, all_touched=scale > 1, dtype="uint8") > 0  # type: ignore[no-any-return]
+    with quiet():  # a grid that starts at nought is one
+        drawn = rasterize(outlines, shape, transform=grid, all_touched=scale > 1, dtype="uint8")
+    return np.asarray(drawn > 0)

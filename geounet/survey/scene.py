@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 from geounet.backends.choose import settle
 from geounet.backends.ready import Ready
 from geounet.baselines.model import Baseline
-from geounet.errors import GeounetError, GeounetWarning, OptionError, TargetError
+from geounet.errors import (
+    GeounetError,
+    GeounetWarning,
+    OptionError,
+    OutputError,
+    OutsideError,
+    TargetError,
+)
 from geounet.footprints.table import map_crs
 from geounet.plan import make_plan
 from geounet.predict import predict
@@ -52,6 +59,8 @@ def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
     started = time.perf_counter()
     try:
         result = _predicted(unit, progress)
+    except OutsideError:
+        return outside(unit)
     except FAILS as error:
         spent = time.perf_counter() - started
         hopeless = _is_hopeless(unit, error)
@@ -80,6 +89,8 @@ def _predicted(unit: Unit, progress: Progress) -> Result:
     if unit.ours and options.resume:
         try:
             return predict(unit.raster, unit.out, options, tiles, ready)
+        except OutsideError:
+            raise
         except (OptionError, TargetError):
             options = replace(options, resume=False, overwrite=True)
     return predict(unit.raster, unit.out, options, tiles, ready)
@@ -89,6 +100,11 @@ def in_turn(units: Iterable[Unit], progress: Progress) -> Generator[Outcome, Non
     """Do one unit after the other in this process."""
     for unit in units:
         yield run_scene(unit, progress)
+
+
+def outside(unit: Unit) -> Outcome:
+    """Return the outcome of a unit that the area asked for does not touch: nothing, rightly."""
+    return Outcome(name=unit.name, raster=unit.raster, out=None, footprints=0, seconds=0.0)
 
 
 def failed(unit: Unit, error: str, seconds: float = 0.0, *, hopeless: bool = False) -> Outcome:
@@ -154,6 +170,7 @@ def _opened(model: Any, scale: Any, _: tuple[str, ...]) -> Ready:  # noqa: ANN40
 def _is_hopeless(unit: Unit, error: BaseException) -> bool:
     """Whether the input is to blame, which does not get better by waiting."""
     unusable = isinstance(error, GeounetError) and error.exit_code == 2  # noqa: PLR2004
+    unusable = unusable and not isinstance(error, OutputError)
     return unusable and ("://" in unit.raster or Path(unit.raster).exists())
 
 
