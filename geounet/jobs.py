@@ -46,7 +46,7 @@ def targets_of(
     for folder in filter(None, (out, *(getattr(options, side) for side in SIDES))):
         make_folder(folder)
     for raster, target, chosen in jobs:
-        targets(target, chosen).check(raster, overwrite=options.overwrite, resume=options.resume)
+        targets(target, chosen).check([raster], overwrite=options.overwrite, resume=options.resume)
     return jobs
 
 
