@@ -54,6 +54,7 @@ def predict(
     out: str | Path,
     options: PredictOptions | None = None,
     progress: Progress = lambda *_: None,
+    model: Model | None = None,
 ) -> Result:
     """Predict the footprints of a raster.
 
@@ -62,16 +63,17 @@ def predict(
         out: vector file to write, its kind chosen by its suffix.
         options: everything else.
         progress: called with tiles done and tiles in total.
+        model: the one that the options name, where it is open already.
 
     Raises:
         GeounetError: see `geounet.errors`; nothing is left at the output paths.
     """
     options, started = options or PredictOptions(), time.perf_counter()
     goals = targets(Path(out), options)
-    goals.check(paths_of(raster), overwrite=options.overwrite, resume=options.resume)
+    goals.check(*paths_of(raster), overwrite=options.overwrite, resume=options.resume)
     if options.resume and goals.finished:
         return finished_before(raster, goals, options)
-    model = named(options)
+    model = model or named(options)
     failures = Failures() if options.on_error == "skip" else None
     with opened(raster, model, options, failures) as reader, State(goals.footprints) as state:
         model = fitted(model, reader, raster, options)

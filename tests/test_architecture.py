@@ -49,7 +49,7 @@ FLOORS = (
     {"explain"},
     {"activations"},
     {"cluster"},
-    {"jobs", "verify", "exchange", "damage"},
+    {"survey", "verify", "exchange", "damage"},
     {"__init__"},
 )
 """Rooms from the ground up; a room imports rooms below it, and its own."""
