@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import draws, infers, predict_options
+from .options import SIDES, draws, infers, predict_options
 from .progress import Bar
 
 SOME_FAILED = 3
@@ -52,35 +52,51 @@ def command(
 
     Example: geounet batch sheets/ --out maps/
     """
-    from geounet.result import summed
     from geounet.survey.find import find_scenes
     from geounet.survey.job import SurveyOptions, survey
 
     rest.pop("verbose")
-    options = predict_options(rest)
-    scenes = find_scenes(inputs, [out])
+    sides = (rest[side] for side in SIDES if rest[side] is not None)
+    scenes = find_scenes(inputs, [out, *sides])
     most = 0 if on_error == "fail" else max_errors
+    options = SurveyOptions(predict=predict_options(rest), max_errors=most)
     with Bar(out.name, "scene", quiet=quiet) as bar:
-        done = 0
-
-        def progress(unit: Any, tiles: int, total: int) -> None:
-            bar(done, len(scenes), f"{unit.name} {tiles / total:.0%}")
-
-        def told(outcome: Any) -> None:
-            nonlocal done
-            done += 1
-            if outcome.error is not None:
-                click.echo(f"geounet: error: {outcome.error}", err=True)
-            bar(done, len(scenes), outcome.name)
-
-        found = survey(
-            scenes, out, SurveyOptions(predict=options, max_errors=most),
-            progress=progress, told=told,
-        )  # fmt: skip
+        tell = Told(bar, len(scenes))
+        found = survey(scenes, out, options, progress=tell.progress, told=tell.outcome)
     if as_json:
-        results = [each.result for each in found.outcomes if each.result is not None]
-        failed = [{"raster": each.raster, "error": each.error or ""} for each in found.failed]
-        click.echo(json.dumps(summed(results, failed)))
+        click.echo(json.dumps(found.as_dict()))
     else:
         click.echo("\n".join(each.out for each in found.outcomes if each.out is not None))
+    if not quiet and not as_json:
+        click.echo(_line(found, out), err=True)
     return SOME_FAILED if found.failed else 0
+
+
+class Told:
+    """Tells of a survey as it goes: how far it is, and each scene that failed."""
+
+    def __init__(self, bar: Bar, scenes: int) -> None:
+        """Know how many scenes there are."""
+        self._bar, self._done, self._scenes = bar, 0, scenes
+
+    def outcome(self, outcome: Any) -> None:
+        """Count a scene."""
+        self._done += 1
+        if outcome.error is not None:
+            click.echo(f"geounet: error: {outcome.error}", err=True)
+        self._bar(self._done, self._scenes)
+
+    def progress(self, unit: Any, tiles: int, total: int) -> None:
+        """Show how far a scene is."""
+        self._bar(self._done, self._scenes, f"{unit.name} {tiles / max(total, 1):.0%}")
+
+
+def _line(found: Any, out: Path) -> str:
+    failed, scenes = len(found.failed), len(found.outcomes)
+    words = [f"{scenes - failed:,} of {scenes:,} scenes are done"]
+    words += [f"{len(found.before):,} were before"] if found.before else []
+    words += [f"{failed:,} failed"] if failed else []
+    words += [f"outputs of {len(found.removed):,} that are gone removed"] if found.removed else []
+    footprints = f"{sum(each.footprints for each in found.outcomes):,} footprints"
+    where = out / "report.html"
+    return f"geounet: {', '.join(words)}; {footprints} in {found.seconds:.0f} s; {where}"

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geounet.errors import GeounetError
+from geounet.errors import GeounetError, OptionError, TargetError
 from geounet.predict import predict
 from geounet.prepare import InferenceOptions, named
 from geounet.sources import identity
 from geounet.state import State
+from geounet.survey.picture import draw_picture
 from geounet.survey.work import Outcome, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from geounet.backends import Model
+    from geounet.result import Result
     from geounet.survey.work import Progress
 
 BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
@@ -38,13 +42,15 @@ def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
     """
     started = time.perf_counter()
     try:
-        model = kept_model(unit.options)
-        result = predict(
-            unit.raster, unit.out, unit.options, lambda *now: progress(unit, *now), model
-        )
+        result = _predicted(unit, progress)
     except FAILS as error:
-        _drop_useless(unit, error)
-        return failed(unit, reason(error), time.perf_counter() - started)
+        spent = time.perf_counter() - started
+        hopeless = _is_hopeless(unit, error)
+        if hopeless:
+            _drop_state(unit)
+        return failed(unit, _reason(error), spent, hopeless=hopeless)
+    with suppress(*FAILS):  # no picture is no failure
+        draw_picture(unit)
     return Outcome(
         name=unit.name,
         raster=unit.raster,
@@ -55,26 +61,42 @@ def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
     )
 
 
-def in_turn(units: Iterable[Unit], progress: Progress) -> Iterator[Outcome]:
+def _predicted(unit: Unit, progress: Progress) -> Result:
+    """Go on with what this survey had begun; if that was of an earlier raster, begin again."""
+    model, options = kept_model(unit.options), unit.options
+
+    def tiles(done: int, total: int) -> None:
+        progress(unit, done, total)
+
+    if unit.ours and options.resume:
+        try:
+            return predict(unit.raster, unit.out, options, tiles, model)
+        except (OptionError, TargetError):
+            options = replace(options, resume=False, overwrite=True)
+    return predict(unit.raster, unit.out, options, tiles, model)
+
+
+def in_turn(units: Iterable[Unit], progress: Progress) -> Generator[Outcome, None, None]:
     """Do one unit after the other in this process."""
     for unit in units:
         yield run_scene(unit, progress)
 
 
-def failed(unit: Unit, error: str, seconds: float = 0.0) -> Outcome:
-    """Return the outcome of a unit that has no result."""
+def failed(unit: Unit, error: str, seconds: float = 0.0, *, hopeless: bool = False) -> Outcome:
+    """Return the outcome of a unit that has no result; its error names the raster."""
     return Outcome(
         name=unit.name,
         raster=unit.raster,
         out=None,
         footprints=0,
         seconds=round(seconds, 3),
-        error=error,
+        error=error if unit.raster in error else f"{unit.raster}: {error}",
+        hopeless=hopeless,
     )
 
 
-def reason(error: BaseException) -> str:
-    """Return what went wrong in one line."""
+def _reason(error: BaseException) -> str:
+    """What went wrong, in one line."""
     words = " ".join(str(error).split())
     if isinstance(error, GeounetError):
         return words
@@ -104,14 +126,12 @@ def _opened(model: Any, scale: Any, _: tuple[str, ...]) -> Model:  # noqa: ANN40
     return named(InferenceOptions(model=model, scale=scale))
 
 
-def _drop_useless(unit: Unit, error: BaseException) -> None:
-    """Drop what was done of a scene that will not get better by itself."""
-    if not isinstance(error, GeounetError) or error.exit_code != 2:  # noqa: PLR2004
-        return
-    if "://" not in unit.raster and not Path(unit.raster).exists():
-        return
-    try:
-        with State(unit.out):
-            pass
-    except GeounetError:
-        return
+def _is_hopeless(unit: Unit, error: BaseException) -> bool:
+    """Whether the input is to blame, which does not get better by waiting."""
+    unusable = isinstance(error, GeounetError) and error.exit_code == 2  # noqa: PLR2004
+    return unusable and ("://" in unit.raster or Path(unit.raster).exists())
+
+
+def _drop_state(unit: Unit) -> None:
+    with suppress(GeounetError), State(unit.out):
+        pass

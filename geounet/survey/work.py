@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ from geounet.errors import OptionError
 from geounet.footprints.formats import SUFFIXES
 from geounet.options import SIDES, PredictOptions, targets
 from geounet.outputs import make_folder
+from geounet.provenance import files_read
+from geounet.raster import open_raster
+from geounet.sources import identity
 from geounet.survey.find import Scene
 
 if TYPE_CHECKING:
@@ -30,6 +34,10 @@ KINDS = {
 """Side outputs, and what their files in a folder end in."""
 
 
+KEPT = ".survey"
+"""Folder among the outputs that holds what a survey keeps for itself."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Unit:
     """One raster to predict; any process that sees the same files can do it."""
@@ -42,6 +50,8 @@ class Unit:
     """The file of its footprints."""
     options: PredictOptions
     """How it is predicted, with the paths of its side outputs."""
+    ours: bool = False
+    """What stands at its outputs was made by this survey, and may be replaced."""
 
     @property
     def targets(self) -> Targets:
@@ -65,6 +75,8 @@ class Outcome:
     """Wall time."""
     error: str | None = None
     """Why there is no result, in a line."""
+    hopeless: bool = False
+    """The raster is there and of no use, so nothing of it is kept."""
     result: dict[str, Any] | None = None
     """What was done, as `Result.as_dict` says it."""
 
@@ -72,25 +84,20 @@ class Outcome:
 Progress = Callable[[Unit, int, int], None]
 """Called with a unit, its tiles done, and its tiles in total."""
 
-Hands = Callable[[Iterable[Unit], Progress], Iterator[Outcome]]
+Hands = Callable[[Iterable[Unit], Progress], Generator[Outcome, None, None]]
 """Who does the work: units are taken as there are hands free, outcomes come in any order."""
 
 
 def units_of(scenes: Sequence[Scene], folder: Path, options: PredictOptions) -> list[Unit]:
     """Return each scene with its own files in the folder of footprints and those of the sides.
 
-    The folders are made.
-
     Raises:
         OptionError: the folder is named like a file, or footprints of several kinds are asked for.
-        OutputError: a folder cannot be made.
     """
     if folder.suffix.lower() in SUFFIXES:
         raise OptionError(f"{len(scenes)} inputs need a folder, got {folder}; name a folder")
     if options.also:
         raise OptionError(f"a folder takes one --out, got also {options.also[0]}; leave it out")
-    for each in filter(None, (folder, *(getattr(options, side) for side in SIDES))):
-        make_folder(each)
     return [
         Unit(
             name=scene.name,
@@ -121,9 +128,54 @@ def files_of(rasters: Sequence[str], out: Path, options: PredictOptions) -> list
             f"several inputs are called {twice[0]}; geounet batch gives each a name of its own"
         )
     units = units_of(scenes, out, options)
-    for unit in units:
-        unit.targets.check(unit.raster, overwrite=options.overwrite, resume=options.resume)
+    make_ready(units)
     return units
+
+
+def make_ready(units: Iterable[Unit]) -> None:
+    """Make the folders of outputs, and refuse what could not be written in the end.
+
+    Raises:
+        OptionError: an output is the input.
+        OutputError: an output exists, or cannot be written.
+    """
+    for unit in units:
+        for folder in {path.parent for path in unit.targets.paths}:
+            make_folder(folder)
+        words = unit.options
+        unit.targets.check(unit.raster, overwrite=words.overwrite, resume=words.resume)
+
+
+def check_apart(units: Sequence[Unit]) -> None:
+    """Refuse outputs that are the raster of any unit, by whatever name.
+
+    Raises:
+        OptionError: one of them.
+    """
+    rasters = {os.path.realpath(unit.raster) for unit in units if "://" not in unit.raster}
+    for unit in units:
+        for path in unit.targets.paths:
+            if os.path.realpath(path) in rasters:
+                raise OptionError(f"{path}: is an input of the survey; choose another folder")
+
+
+def identity_of(raster: str) -> str:
+    """Return one line that changes when the pixels of a scene may, or their place; opens no raster.
+
+    Raises:
+        RasterError: it is not there.
+    """
+    if "://" in raster:
+        return raster
+    path = Path(raster)
+    if path.suffix.lower() == ".vrt":
+        with open_raster(path, allow_vrt=True) as reader:
+            return files_read(reader.info)
+    ending = path.suffix[1:]
+    worlds = (f"{ending[:1]}{ending[-1:]}w", f"{ending}w", "wld")
+    sides = [path.with_suffix(f".{word}") for word in (*worlds, *map(str.upper, worlds))]
+    there = [side for side in (*sides, Path(f"{raster}.msk")) if side.exists()]
+    return ", ".join(map(identity, [path, *there]))
 
 
 def _in_folders(options: PredictOptions, name: str) -> PredictOptions:
