@@ -122,6 +122,11 @@ class Sheets(Protocol):
         """One line that changes when one of them does."""
         ...
 
+    @property
+    def share(self) -> float:
+        """Part of the raster that they may cover, 0–1."""
+        ...
+
     def names_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.object_]:
         """Return the name of the file that counts at each point in the CRS."""
         ...

@@ -6,19 +6,25 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from fakes import PaintModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import CRS, Transformer
 from rasterio.windows import Window
 
-from geounet.errors import OptionError, RasterError
-from geounet.forgiving import Failures
+from geounet.errors import OptionError, RasterError, SurveyError
+from geounet.plan import PlanOptions
+from geounet.predict import PredictOptions, predict, stream
 from geounet.surface import Surface, SurfaceOptions
 from geounet.surface import reader as surface_reader
+from geounet.survey.find import find_scenes
+from geounet.survey.job import SurveyOptions
+from geounet.survey.whole import survey_whole
 
 GRID = Affine(0.13, 0, 340_000.1, 0, -0.13, 3_056_000.7)
 """What no float holds exactly."""
@@ -159,8 +165,8 @@ def test_the_newest_sheet_counts_by_item_then_acquisition_then_file(make_raster)
         str(make_raster(each, transform=GRID, name=f"other{at}.tif"))
         for at, each in enumerate(arrays[1:])
     ]
-    for path, word in zip(paths, ("2021:01:01 00:00:00", "2022:01:01 00:00:00", "2020:01:01 00:00:00"), strict=True):  # fmt: skip
-        dated(path, word)
+    for path, year in zip(paths, (2021, 2022, 2020), strict=True):
+        dated(path, f"{year}:01:01 00:00:00")
 
     def winner():
         with Surface.of(paths, SurfaceOptions(overlap="newest")).open() as reader:
@@ -244,7 +250,8 @@ def test_a_sheet_of_another_grid_lands_in_its_place(make_raster, crs, gsd, turn,
             part = reader.read(window)
             assert (part.data == seen.data[:, *window.toslices()]).all()
             assert (part.valid == seen.valid[window.toslices()]).all()
-    high, wide = (min(b - a, c) for a, b, c in zip((top, left), surface.info.shape, shape, strict=True))  # fmt: skip
+    high = min(surface.info.height - top, shape[0])
+    wide = min(surface.info.width - left, shape[1])
     valid = seen.valid[top : top + high, left : left + wide]
     off = seen.data[0].astype(int)[top : top + high, left : left + wide]
     off = np.abs(off - ground(GRID, shape)[:high, :wide])
@@ -308,6 +315,128 @@ def test_few_sheets_are_open_at_a_time(make_raster, monkeypatch):
         for _ in range(2):
             assert (whole(reader).data == array).all()
             assert len(reader._held) <= 3
+
+
+def blobs(shape=(130, 170), seed=0):
+    """Bright rectangles on dark ground, some of them across any border."""
+    rng = np.random.default_rng(seed)
+    array = rng.integers(1, 90, (1, *shape)).astype(np.uint8)
+    for row, col, high, wide in rng.integers((0, 0, 4, 4), (120, 160, 40, 40), (25, 4)):
+        array[:, row : row + high, col : col + wide] = rng.integers(150, 255)
+    return array
+
+
+FOUR = [(0, 75, 0, 99), (0, 75, 81, 170), (60, 130, 0, 99), (60, 130, 81, 170)]
+"""Boxes that overlap."""
+
+
+def options(**more):
+    """Predict with the paint model, on the sheets' own pixels, in small tiles."""
+    plan = PlanOptions(tile=32, halo=4)
+    return PredictOptions(model=PaintModel(), gsd="native", plan=plan, **more)
+
+
+def test_footprints_of_a_surface_are_those_of_one_raster(make_raster, tmp_path):
+    """Cut into four sheets or not: the same rows in the same order, none cut, none twice."""
+    array = blobs()
+    whole_one = make_raster(array, transform=GRID, name="one.tif")
+    paths = cut(make_raster, array, FOUR)
+    predict(whole_one, tmp_path / "one.gpkg", options(probability=tmp_path / "one_p.tif"))
+    surface = Surface.of(paths)
+    predict(surface, tmp_path / "four.gpkg", options(probability=tmp_path / "four_p.tif"))
+    one, four = (
+        geopandas.read_file(tmp_path / f"{name}.gpkg", layer="buildings")
+        for name in ("one", "four")
+    )
+    assert len(one) >= 10
+    assert (one.geometry.symmetric_difference(four.geometry).area.sum() / one.area.sum()) < 1e-6
+    for column in set(one.columns) - {"source", "geometry"}:
+        assert (one[column] == four[column]).all() or np.allclose(one[column], four[column])
+    with rasterio.open(tmp_path / "one_p.tif") as p, rasterio.open(tmp_path / "four_p.tif") as q:
+        assert (p.read() == q.read()).all()
+    assert set(four["source"]) == {f"sheet{at:02}.tif" for at in range(4)}
+    for row in four.itertuples():
+        point = row.geometry.representative_point()
+        col, line = ~GRID @ (point.x, point.y)
+        middles = [((top + low) / 2, (left + right) / 2) for top, low, left, right in FOUR]
+        near = np.argmin([(line - y) ** 2 + (col - x) ** 2 for y, x in middles])
+        assert row.source == f"sheet{near:02}.tif"
+
+
+def test_a_surface_is_resampled_as_one_raster_is(make_raster):
+    """Sheets are joined on their own pixels first, so no border shows at another GSD."""
+    array = blobs()
+    one = make_raster(array, transform=GRID, name="one.tif")
+    surface = Surface.of(cut(make_raster, array, FOUR))
+    chosen = PredictOptions(gsd=0.3, plan=PlanOptions(tile=32, halo=0))
+    parts = zip(*(stream(each, PaintModel(), chosen) for each in (one, surface)), strict=True)
+    assert all((a[1] == b[1]).all() and a[0] == b[0] for a, b in parts)
+
+
+def test_a_run_that_died_goes_on(make_raster, tmp_path):
+    """A surface is resumed like a raster; what is finished is left alone."""
+    surface = Surface.of(cut(make_raster, blobs(), FOUR))
+    predict(surface, tmp_path / "all.gpkg", options())
+    out, seen = tmp_path / "died.gpkg", []
+
+    def die(done, _):
+        seen.append(done)
+        if done == 17:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict(surface, out, options(), die)
+    result = predict(surface, out, options(resume=True))
+    assert result.pixels_resumed > 0
+    tables = [
+        geopandas.read_file(tmp_path / f"{name}.gpkg", layer="buildings")
+        for name in ("all", "died")
+    ]
+    assert tables[0].equals(tables[1])
+    assert predict(surface, out, options(resume=True)).finished_before
+
+
+def damaged(path):
+    """Overwrite the pixels of a compressed TIFF, not its directory."""
+    with rasterio.open(path) as file:
+        at = int(file.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
+    with Path(path).open("r+b") as file:
+        file.seek(at)
+        file.write(bytes(30))
+
+
+def test_what_fails_is_told_and_shown_and_others_show_through(make_raster, tmp_path):
+    """A damaged block is taken from the sheet below; where there is none, coverage says failed."""
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    array = blobs()
+    for path in cut(make_raster, array, FOUR, compress="deflate"):
+        Path(path).rename(folder / Path(path).name)
+    damaged(folder / "sheet00.tif")
+    deep = blobs((20, 20)).astype(np.uint16)
+    there = GRID @ Affine.translation(0, 130)
+    Path(make_raster(deep, transform=there, name="w.tif")).rename(folder / "w.tif")
+    (folder / "x.tif").write_bytes(b"nothing")
+    out = tmp_path / "survey.gpkg"
+    scenes = find_scenes([str(folder)])
+    found = survey_whole(scenes, out, SurveyOptions(predict=options()))
+    assert {each.name for each in found.failed} == {"sheet00", "w", "x"}
+    lines = [
+        json.loads(line) for line in (tmp_path / "survey.report.jsonl").read_text().splitlines()
+    ]
+    assert [set(line) for line in lines] == [
+        {"raster", "out", "footprints", "seconds", "error"}
+    ] * 6
+    assert sum(line["footprints"] for line in lines) == found.result.polygons
+    assert [line["out"] for line in lines] == [str(out)] * 4 + [None] * 2
+    status = geopandas.read_file(out, layer="coverage").dissolve("status").geometry
+    lost = status["failed"].area / 0.13**2
+    inner = status["predicted"].area / 0.13**2
+    assert 0 < lost < 75 * 99
+    assert inner + lost == pytest.approx(130 * 170, rel=1e-6)
+    with pytest.raises(SurveyError, match="2 of 6 sheets cannot be used"):
+        survey_whole(scenes, tmp_path / "no.gpkg", SurveyOptions(predict=options(), max_errors=0))
+    assert not list(tmp_path.glob("no*"))
 
 
 def test_a_sheet_that_cannot_be_opened_is_named(make_raster, tmp_path):

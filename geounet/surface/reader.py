@@ -82,6 +82,12 @@ class SurfaceReader:
         """One line that changes when a pixel may."""
         return self._surface.identity
 
+    @property
+    def share(self) -> float:
+        """Part of the surface that sheets may cover, 0–1."""
+        sizes = (sheet.window.height * sheet.window.width for sheet in self._surface.sheets)
+        return min(1.0, float(sum(sizes)) / (self.info.height * self.info.width))
+
     def names_at(self, x: Floats, y: Floats) -> NDArray[np.object_]:
         """Return the name of the sheet that counts at each point in the CRS; empty without one.
 
