@@ -3,7 +3,7 @@
     python benchmarks/surface.py --folder CACHE --source MOSAIC.tif [--size 20000] [--overlap 200]
         [--model otsu] [--gsd 1]
 
-A square of the source is cut into four sheets that overlap. Both are predicted. Printed are the area
+A square of the source is cut into four sheets that overlap. Both are predicted. Told are the area
 in which the footprints differ as a share of the whole, those that only one of both has, and the
 CPU seconds of each run. The bar is a share below 1e-6.
 """
