@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -457,3 +458,60 @@ def test_a_sheet_that_cannot_be_opened_is_named(make_raster, tmp_path):
     assert len(list(surface._lost())) == 2
     with pytest.raises(RasterError, match="none of 2 sheets"):
         Surface.of(odd[:2])
+
+
+def nine(folder, make_raster, array, seeds=range(9)):
+    """Write 3 × 3 sheets that overlap by ten pixels, some of them of other pixels."""
+    for at in seeds:
+        row, col = divmod(at % 9, 3)
+        top, left = row * 50, col * 60
+        part = (array if at < 9 else blobs((160, 190), at))[:, top : top + 60, left : left + 70]
+        there = GRID @ Affine.translation(left, top)
+        Path(make_raster(part, transform=there, name="x.tif")).rename(folder / f"s{at % 9}.tif")
+
+
+@pytest.mark.parametrize(
+    ("change", "sides"),
+    [
+        ("change", False), ("add", True), ("remove", False), ("grow", True), ("shrink", False),
+        ("nothing", False),
+    ],
+)  # fmt: skip
+def test_only_what_changed_is_inferred_again(make_raster, tmp_path, change, sides):
+    """A changed folder with resume: a fresh run's footprints and pixels, from few of its tiles."""
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    array = blobs((160, 190))
+    everything = {"add": [0, 1, 2, 3, 5, 6, 7, 8], "grow": [1, 2, 4, 5, 7, 8]}
+    nine(folder, make_raster, array, everything.get(change, range(9)))
+
+    def run(name, **more):
+        if sides:
+            more["probability"] = tmp_path / f"{name}.tif"
+        wanted = options(outline="pixel", **more)
+        wanted = replace(wanted, plan=PlanOptions(tile=24, halo=4, band_width=16))
+        out = tmp_path / f"{name}.gpkg"
+        return survey_whole(find_scenes([str(folder)]), out, SurveyOptions(predict=wanted)).result
+
+    first = run("again")
+    if change in ("change", "add", "grow"):
+        nine(folder, make_raster, array, {"change": [13], "add": [4], "grow": [0, 3, 6]}[change])
+    for at in {"remove": [4], "shrink": [0, 1, 2]}.get(change, []):
+        (folder / f"s{at}.tif").unlink()
+    second, fresh = run("again", resume=True), run("fresh")
+    assert second.finished_before == (change == "nothing")
+    if change not in ("nothing", "shrink"):
+        assert 0 < second.tiles < 0.75 * fresh.tiles
+    assert first.tiles > 70
+    one, two = (
+        geopandas.read_file(tmp_path / f"{name}.gpkg", layer="buildings")
+        for name in ("again", "fresh")
+    )
+    there = one.geometry.union_all().symmetric_difference(two.geometry.union_all())
+    assert len(one) == len(two)
+    assert there.area < 1e-6 * one.area.sum()
+    assert sorted(one.confidence) == pytest.approx(sorted(two.confidence))
+    if sides:
+        with rasterio.open(tmp_path / "again.tif") as p, rasterio.open(tmp_path / "fresh.tif") as q:
+            both = q.window(*q.bounds), p.window(*q.bounds).round_offsets().round_lengths()
+            assert (p.read(window=both[1]) == q.read(window=both[0])).all()

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from geounet.errors import SurveyError
 from geounet.footprints.origin import origin_of
+from geounet.kept import Kept
 from geounet.outputs import check_target
 from geounet.predict import predict
 from geounet.result import summed
-from geounet.surface import Surface, SurfaceOptions
+from geounet.surface import Anchor, Surface, SurfaceOptions
 from geounet.survey.report import write_lines
 from geounet.survey.work import Outcome
 
@@ -76,8 +77,9 @@ def survey_whole(
         again = asked.overwrite or asked.resume
         check_target(path, overwrite=again or path is out, suffixes=(suffix,))
     wanted = SurfaceOptions(
-        overlap=overlap, crs=asked.crs, bands=asked.bands, allow_vrt=asked.allow_vrt
-    )
+        overlap=overlap, crs=asked.crs, bands=asked.bands, allow_vrt=asked.allow_vrt,
+        anchor=_anchor(out) if asked.resume else None,
+    )  # fmt: skip
     surface = Surface.of([scene.raster for scene in scenes], wanted)
     _check_errors(surface, len(scenes), options.max_errors)
     result = predict(surface, out, asked, progress)
@@ -85,6 +87,12 @@ def survey_whole(
     whole = Whole(result, tuple(_outcomes(scenes, surface, out, seconds)))
     write_lines(report, whole.outcomes)
     return whole
+
+
+def _anchor(out: Path) -> Anchor | None:
+    """Return the grid of an earlier run whose cells were kept."""
+    kept = Kept.beside(out)
+    return None if kept is None else Anchor(kept.transform, kept.cell)
 
 
 def _check_errors(surface: Surface, sheets: int, most: int | None) -> None:
