@@ -39,6 +39,10 @@ SOME_FAILED = 3
     "nearest, the first by name, or the one taken last.  [centre]",
 )
 @click.option("--max-errors", type=click.IntRange(0), help="Stop when more scenes failed.")
+@click.option(
+    "--workers", type=click.IntRange(1),
+    help="Processes that share the cores, a scene each.  [one for each GPU, else one]",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
@@ -49,6 +53,7 @@ def command(
     on_error: str,
     max_errors: int | None,
     overlap: Any,
+    workers: int | None,
     as_json: bool,
     quiet: bool,
     **rest: Any,
@@ -66,6 +71,7 @@ def command(
     from geounet.survey.find import find_scenes
     from geounet.survey.job import SurveyOptions, survey
     from geounet.survey.whole import survey_whole
+    from geounet.survey.workers import hands_of
 
     rest.pop("verbose")
     sides = (rest[side] for side in SIDES if rest[side] is not None)
@@ -73,14 +79,17 @@ def command(
     most = 0 if on_error == "fail" else max_errors
     options = SurveyOptions(predict=predict_options(rest), max_errors=most)
     if out.suffix.lower() == ".gpkg":
+        if workers is not None:
+            raise OptionError("--workers takes a scene each, one surface has none; leave it out")
         with Bar(out.name, "tile", quiet=quiet) as bar:
             whole = survey_whole(scenes, out, options, overlap or "centre", bar)
         return _told_whole(whole, as_json=as_json, quiet=quiet)
     if overlap is not None:
         raise OptionError(f"--overlap is for one surface, got the folder {out}; name a FILE.gpkg")
+    hands = hands_of(options.predict, workers)
     with Bar(out.name, "scene", quiet=quiet) as bar:
         tell = Told(bar, len(scenes))
-        found = survey(scenes, out, options, progress=tell.progress, told=tell.outcome)
+        found = survey(scenes, out, options, hands=hands, progress=tell.progress, told=tell.outcome)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
     else:

@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ from geounet.inputs import SUFFIXES, find_rasters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+KEPT = ".survey"
+"""Folder among its outputs that holds what a survey keeps for itself."""
 
 BETWEEN = "__"
 """Between the folders of a name."""
@@ -60,17 +64,22 @@ def _expanded(one: str, besides: Sequence[Path]) -> list[str]:
         if not found:
             raise RasterError(f"{one}: no raster there (looked for {', '.join(SUFFIXES)})")
         return found
+    if not path.exists() and not has_magic(one):
+        raise RasterError(f"{one}: no such file or folder; check the path")
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
         return _listed(path)
     return find_rasters([one])
 
 
 def _below(folder: Path, besides: set[Path]) -> Iterator[Path]:
-    """Yield the rasters in a folder and below; links are followed, each folder once."""
-    seen = set(besides)
+    """Yield the rasters in a folder and below; links are followed, each folder once.
+
+    Folders that other surveys wrote to hold maps, no scenes.
+    """
+    seen = besides - {folder.resolve()}
     for place, folders, files in os.walk(folder, followlinks=True):
         here = Path(place)
-        if here.resolve() in seen:
+        if here.resolve() in seen or (here != folder and KEPT in folders):
             folders.clear()
             continue
         seen.add(here.resolve())

@@ -13,7 +13,7 @@ from geounet.provenance import SOFTWARE, asked_of
 from geounet.result import summed
 from geounet.survey.ledger import Ledger
 from geounet.survey.report import write_reports
-from geounet.survey.scene import in_turn, kept_model
+from geounet.survey.scene import check_options, in_turn
 from geounet.survey.work import Outcome, Unit, check_apart, identity_of, make_ready, units_of
 from geounet.walk import STAGES
 
@@ -84,7 +84,7 @@ def survey(
         SurveyError: too many scenes failed; the rest waits for `resume`.
     """
     options, started = options or SurveyOptions(), time.perf_counter()
-    kept_model(options.predict)
+    check_options(options.predict)
     units = units_of(scenes, folder, options.predict)
     check_apart(units)
     with Ledger(folder) as ledger:

@@ -18,8 +18,9 @@ from geounet.errors import GeounetError, OptionError, OutputError, TargetError
 from geounet.lock import Lock
 from geounet.outputs import DATABASE_SIDES, RASTER_SIDES, make_folder, staged, write_whole
 from geounet.state import State, differences, folder_of
+from geounet.survey.find import KEPT
 from geounet.survey.picture import picture_beside
-from geounet.survey.work import KEPT, Outcome
+from geounet.survey.work import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -75,8 +76,10 @@ class Ledger:
                 self._take(json.loads(line))
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Let go of the folder; what is done stays."""
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        """Let go of the folder; what is done stays, and whom it was taken from is told."""
+        if error is not None and self._file is not None and not hasattr(error, "__notes__"):
+            error.add_note(f"what is done is kept in {self._out}, --resume goes on with the rest")
         if self._file is not None:
             self._file.close()
         if self._key is None:  # nothing was ever done here

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geounet.errors import GeounetError, OptionError, TargetError
+from geounet.backends.choose import settle
+from geounet.backends.ready import Ready
+from geounet.baselines.model import Baseline
+from geounet.errors import GeounetError, GeounetWarning, OptionError, TargetError
+from geounet.footprints.table import map_crs
+from geounet.plan import make_plan
 from geounet.predict import predict
 from geounet.prepare import InferenceOptions, named
 from geounet.sources import identity
@@ -21,13 +27,16 @@ from geounet.survey.work import Outcome, Unit
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    from geounet.backends import Model
+    from geounet.options import PredictOptions
     from geounet.result import Result
     from geounet.survey.work import Progress
 
 BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 FAILS = (GeounetError, OSError, MemoryError, RuntimeError, sqlite3.Error, *BUGS)
 """How a scene may fail; also a bug of ours ends one scene, not a night's work."""
+
+ANY = (256, 256)
+"""Shape of a scene, when none is known yet."""
 
 
 def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
@@ -63,17 +72,17 @@ def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
 
 def _predicted(unit: Unit, progress: Progress) -> Result:
     """Go on with what this survey had begun; if that was of an earlier raster, begin again."""
-    model, options = kept_model(unit.options), unit.options
+    ready, options = kept_model(unit.options), unit.options
 
     def tiles(done: int, total: int) -> None:
         progress(unit, done, total)
 
     if unit.ours and options.resume:
         try:
-            return predict(unit.raster, unit.out, options, tiles, model)
+            return predict(unit.raster, unit.out, options, tiles, ready)
         except (OptionError, TargetError):
             options = replace(options, resume=False, overwrite=True)
-    return predict(unit.raster, unit.out, options, tiles, model)
+    return predict(unit.raster, unit.out, options, tiles, ready)
 
 
 def in_turn(units: Iterable[Unit], progress: Progress) -> Generator[Outcome, None, None]:
@@ -107,23 +116,39 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {words}; this is a bug in geounet, predict -v shows where"
 
 
-def kept_model(options: InferenceOptions) -> Model | None:
-    """Return the model the options name, opened once a process; None for one that was handed in.
+def check_options(options: PredictOptions) -> None:
+    """Refuse what would fail with every scene: a model, a device, a tile, a CRS.
+
+    Raises:
+        GeounetError: what it is, with the cure.
+    """
+    model = kept_model(options).model
+    settle(model, options.engine, 0)
+    card = replace(model.card, receptive_field=0) if isinstance(model, Baseline) else model.card
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GeounetWarning)  # each scene has its own
+        make_plan(ANY, card, options.plan)
+    if options.crs is not None:
+        map_crs(options.crs)
+
+
+def kept_model(options: InferenceOptions) -> Ready:
+    """Return the model the options name, opened once a process.
 
     Raises:
         GeounetError: it cannot be opened.
     """
     several = options.model if isinstance(options.model, tuple) else (options.model,)
     paths = [each for each in several if isinstance(each, str | Path)]
-    if len(paths) < len(several):
-        return None
+    if len(paths) < len(several):  # it was handed in, open
+        return Ready(named(options))
     files = [identity(path) for path in paths if Path(path).exists()]
     return _opened(tuple(paths), options.scale, tuple(files))
 
 
 @lru_cache(maxsize=1)
-def _opened(model: Any, scale: Any, _: tuple[str, ...]) -> Model:  # noqa: ANN401
-    return named(InferenceOptions(model=model, scale=scale))
+def _opened(model: Any, scale: Any, _: tuple[str, ...]) -> Ready:  # noqa: ANN401
+    return Ready(named(InferenceOptions(model=model, scale=scale)))
 
 
 def _is_hopeless(unit: Unit, error: BaseException) -> bool:
