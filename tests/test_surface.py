@@ -499,7 +499,7 @@ def test_only_what_changed_is_inferred_again(make_raster, tmp_path, change, side
         nine(folder, make_raster, array, {"change": [13], "add": [4], "grow": [0, 3, 6]}[change])
     for at in {"remove": [4], "shrink": [0, 1, 2]}.get(change, []):
         (folder / f"s{at}.tif").unlink()
-    second, fresh = run("again", resume=True), run("fresh")
+    second, fresh = run("again"), run("fresh")
     assert second.finished_before == (change == "nothing")
     if change not in ("nothing", "shrink"):
         assert 0 < second.tiles < 0.75 * fresh.tiles

@@ -58,7 +58,7 @@ def survey_whole(
     overlap: Overlap = "centre",
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Whole:
-    """Predict all scenes as one surface into one GeoPackage.
+    """Predict all scenes as one surface into one GeoPackage; what did not change is kept.
 
     Args:
         scenes: of `find_scenes`; those that cannot be part of it are left out and told.
@@ -73,12 +73,15 @@ def survey_whole(
     """
     started, report = time.perf_counter(), out.with_name(out.stem + LINES)
     asked = replace(options.predict, on_error="fail" if options.max_errors == 0 else "skip")
+    kept = None if asked.overwrite else Kept.beside(out)
+    if kept is not None:  # then the same command again does what is new
+        asked = replace(asked, resume=True)
     for path, suffix in ((out, SUFFIX), (report, ".jsonl")):
         again = asked.overwrite or asked.resume
         check_target(path, overwrite=again or path is out, suffixes=(suffix,))
     wanted = SurfaceOptions(
         overlap=overlap, crs=asked.crs, bands=asked.bands, allow_vrt=asked.allow_vrt,
-        anchor=_anchor(out) if asked.resume else None,
+        anchor=None if kept is None else Anchor(kept.transform, kept.cell),
     )  # fmt: skip
     surface = Surface.of([scene.raster for scene in scenes], wanted)
     _check_errors(surface, len(scenes), options.max_errors)
@@ -87,12 +90,6 @@ def survey_whole(
     whole = Whole(result, tuple(_outcomes(scenes, surface, out, seconds)))
     write_lines(report, whole.outcomes)
     return whole
-
-
-def _anchor(out: Path) -> Anchor | None:
-    """Return the grid of an earlier run whose cells were kept."""
-    kept = Kept.beside(out)
-    return None if kept is None else Anchor(kept.transform, kept.cell)
 
 
 def _check_errors(surface: Surface, sheets: int, most: int | None) -> None:
