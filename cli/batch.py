@@ -22,7 +22,8 @@ SOME_FAILED = 3
 )
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path),
-    help="Folder to write to: footprints of each scene, and a report.",
+    help="Folder to write to: footprints of each scene, and a report; or FILE.gpkg: all scenes "
+    "as one surface.",
 )  # fmt: skip
 @draws
 @infers
@@ -34,6 +35,12 @@ SOME_FAILED = 3
     default="skip",
     show_default=True,
     help="With a scene that fails: go on, the exit code is 3 then; or stop.",
+)
+@click.option(
+    "--overlap",
+    type=click.Choice(["centre", "first", "newest"]),
+    help="Of one surface, which scene counts where several have data: the one whose centre is "
+    "nearest, the first by name, or the one taken last.  [centre]",
 )
 @click.option("--max-errors", type=click.IntRange(0), help="Stop when more scenes failed.")
 @click.option(
@@ -50,6 +57,7 @@ def command(
     *,
     on_error: str,
     max_errors: int | None,
+    overlap: Any,
     workers: int | None,
     as_json: bool,
     quiet: bool,
@@ -61,9 +69,13 @@ def command(
     and rasters.
 
     Example: geounet batch sheets/ --out maps/
+
+    Example: geounet batch sheets/ --out survey.gpkg
     """
+    from geounet.errors import OptionError
     from geounet.survey.find import find_scenes
     from geounet.survey.job import SurveyOptions, survey
+    from geounet.survey.whole import survey_whole
     from geounet.survey.workers import hands_of
 
     rest.pop("verbose")
@@ -71,6 +83,14 @@ def command(
     scenes = find_scenes(inputs, [out, *sides])
     most = 0 if on_error == "fail" else max_errors
     options = SurveyOptions(predict=predict_options(rest), max_errors=most)
+    if out.suffix.lower() == ".gpkg":
+        if workers is not None:
+            raise OptionError("--workers takes a scene each, one surface has none; leave it out")
+        with Bar(out.name, "tile", quiet=quiet) as bar:
+            whole = survey_whole(scenes, out, options, overlap or "centre", bar)
+        return _told_whole(whole, as_json=as_json, quiet=quiet)
+    if overlap is not None:
+        raise OptionError(f"--overlap is for one surface, got the folder {out}; name a FILE.gpkg")
     hands = hands_of(options.predict, workers)
     with Bar(out.name, "scene", quiet=quiet) as bar:
         tell = Told(bar, len(scenes))
@@ -82,6 +102,27 @@ def command(
     if not quiet and not as_json:
         click.echo(_line(found, out), err=True)
     return SOME_FAILED if found.failed else 0
+
+
+def _told_whole(found: Any, *, as_json: bool, quiet: bool) -> int:
+    """Tell of a survey that is one surface; return the exit code."""
+    for each in found.failed:
+        click.echo(f"geounet: error: {each.error}", err=True)
+    click.echo(json.dumps(found.as_dict()) if as_json else "\n".join(map(str, found.result.out)))
+    if not quiet and not as_json:
+        click.echo(_words(found), err=True)
+    return SOME_FAILED if found.failed else 0
+
+
+def _words(found: Any) -> str:
+    sheets, failed, result = len(found.outcomes), len(found.failed), found.result
+    if result.finished_before:
+        return f"geounet: {result.out[0]} was finished before; left alone"
+    left = f", {failed:,} of them not wholly" if failed else ""
+    return (
+        f"geounet: {sheets:,} sheets as one surface{left}; {result.polygons:,} footprints in "
+        f"{result.seconds['total']:.0f} s"
+    )
 
 
 class Told:

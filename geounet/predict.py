@@ -21,9 +21,21 @@ from geounet.errors import GeounetWarning
 from geounet.finished import finished_before
 from geounet.forgiving import Failures
 from geounet.journal import Journal
+from geounet.kept import INPUT, Kept, keep
+from geounet.opening import paths_of
 from geounet.options import PredictOptions, outline_options, table_options, targets
 from geounet.order import Order
-from geounet.prepare import Settled, bands_of, fitted, named, opened, prepared, settle_run, walk_of
+from geounet.prepare import (
+    Settled,
+    bands_of,
+    fitted,
+    named,
+    opened,
+    prepared,
+    saw_scene,
+    settle_run,
+    walk_of,
+)
 from geounet.project import check_place
 from geounet.provenance import facts_of, key_of
 from geounet.quantise import NODATA, STEPS
@@ -38,6 +50,7 @@ if TYPE_CHECKING:
 
     from geounet.backends import Model
     from geounet.embeddings.patches import Patches
+    from geounet.opening import Imagery
     from geounet.raster import Reader
     from geounet.stitch import Nothing, Sums
     from geounet.targets import Targets
@@ -49,7 +62,7 @@ Progress = Callable[[int, int], None]
 
 
 def predict(
-    raster: str | Path,
+    raster: Imagery,
     out: str | Path,
     options: PredictOptions | None = None,
     progress: Progress = lambda *_: None,
@@ -58,7 +71,7 @@ def predict(
     """Predict the footprints of a raster.
 
     Args:
-        raster: file or URL of an image.
+        raster: file or URL of an image, or a surface of many sheets.
         out: vector file to write, its kind chosen by its suffix.
         options: everything else.
         progress: called with tiles done and tiles in total.
@@ -69,9 +82,11 @@ def predict(
     """
     options, started = options or PredictOptions(), time.perf_counter()
     goals = targets(Path(out), options)
-    goals.check(raster, overwrite=options.overwrite, resume=options.resume)
+    goals.check(*paths_of(raster), overwrite=options.overwrite, resume=options.resume)
     if options.resume and goals.finished:
-        return finished_before(raster, goals, options)
+        before = finished_before(raster, goals, options)
+        if before is not None:
+            return before
     ready = ready or Ready(named(options))
     failures = Failures() if options.on_error == "skip" else None
     with opened(raster, ready.model, options, failures) as reader, State(goals.footprints) as state:
@@ -91,19 +106,21 @@ def predict(
             write_companions(assembly, reader, raster, options, facts, result.as_dict())
             if patches is not None:
                 write_embeddings(assembly, patches, reader, facts)
+        if reader.info.sheets is not None and patches is None and not saw_scene(ready.model):
+            keep(goals.footprints, state.folder, reader.info)
     _warn_of_memory(result, options)
     return result
 
 
 def stream(
-    raster: str | Path,
+    raster: Imagery,
     model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings",
     options: PredictOptions | None = None,
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Yield finished parts of the probability as soon as they are there; nothing is written.
 
     Args:
-        raster: file or URL of an image.
+        raster: file or URL of an image, or a surface of many sheets.
         model: as in `PredictOptions`.
         options: everything else; outputs are ignored.
 
@@ -145,9 +162,12 @@ def _settled(
     options: PredictOptions,
 ) -> tuple[Walk, Order]:
     """Settle and check the run, or take over what the one that died had settled."""
-    found = state.settled(key) if options.resume else None
+    surface = reader.info.sheets is not None
+    found = state.settled(key, INPUT if surface else None) if options.resume else None
+    kept = Kept.beside(goals.footprints) if options.resume and surface and not found else None
+    carried = None if kept is None else kept.settled(key, reader.info)
     look = Look() if goals.embeddings is None else Look(LOOK.layers)
-    settled = found or settle_run(ready.model, reader.info, options, look).as_json()
+    settled = found or carried or settle_run(ready.model, reader.info, options, look).as_json()
     walk = walk_of(ready, reader, Settled.of_json(settled), options)
     info, card = reader.info, walk.step.card
     if goals.project is not None:
@@ -158,6 +178,8 @@ def _settled(
     if found is None:
         check_space(order)
         state.begin(key, settled, kept=goals.embeddings is None)
+    if kept is not None and carried is not None:
+        kept.carry(state.folder, walk.plan, info, with_q=order.wants_q)
     return walk, order
 
 

@@ -21,6 +21,7 @@ from geounet.header import (
     check_pixels,
     check_place,
     choose_bands,
+    dates,
     read_crs,
 )
 from geounet.sources import find_source, identity
@@ -71,6 +72,10 @@ class RasterInfo:
     """The file's numbers of the bands a read returns, 1-based."""
     names: tuple[str, ...] = ()
     """What the file calls each of them; empty where it says nothing."""
+    taken: tuple[str, ...] = ()
+    """Dates that its tags tell, that of the acquisition first; as they stand there."""
+    sheets: Sheets | None = None
+    """Of a surface, which file counts where; None of a single file."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -101,6 +106,35 @@ class RasterInfo:
     def _steps(self) -> tuple[float, float, float] | None:
         """Length of a step along columns, along rows (m), and the angle between them (rad)."""
         return pixel_steps(self.crs, self.transform, self.shape)
+
+
+class Sheets(Protocol):
+    """What is known of the files that a raster is put together from."""
+
+    @property
+    def identity(self) -> str:
+        """One line that changes when one of them does."""
+        ...
+
+    def parts(self, info: RasterInfo) -> dict[str, list[Any]]:
+        """Return each file with what changes when it does, and its place on a grid.
+
+        Args:
+            info: of this raster, perhaps at another GSD.
+
+        Returns:
+            By path: identity, first row, last row + 1, first column, last column + 1.
+        """
+        ...
+
+    @property
+    def share(self) -> float:
+        """Part of the raster that they may cover, 0–1."""
+        ...
+
+    def names_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.object_]:
+        """Return the name of the file that counts at each point in the CRS."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -297,6 +331,7 @@ def open_raster(
             files=tuple(handle.files),
             bands=chosen,
             names=band_names(handle, chosen),
+            taken=dates(handle),
         )
         masking = find_masking(handle, chosen)
     return RasterReader(source, info, chosen, masking)
