@@ -10,6 +10,7 @@ import click
 
 from .options import BBOX, infers, predict_options
 from .progress import Bar
+from .shard import shards
 
 SOME_FAILED = 3
 SHOWN = 5
@@ -93,11 +94,23 @@ SHOWN = 5
     help="With a raster, or blocks of one, that cannot be read: stop, or go on without; then "
     "the exit code is 3.",
 )
+@click.option(
+    "--shard", metavar="I/N",
+    help="Infer the I-th of N shares alone, into a part; geounet merge joins the parts.",
+)  # fmt: skip
+@click.option("--parts", help="Folder or URL of the parts of --shard.  [OUT.parts]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
 def command(
-    inputs: tuple[str, ...], out: tuple[Path, ...], *, as_json: bool, quiet: bool, **rest: Any
+    inputs: tuple[str, ...],
+    out: tuple[Path, ...],
+    *,
+    shard: str | None,
+    parts: str | None,
+    as_json: bool,
+    quiet: bool,
+    **rest: Any,
 ) -> int:
     """Predict building footprints.
 
@@ -111,8 +124,11 @@ def command(
     rasters = find_rasters(inputs)
     rest.pop("verbose")
     options = predict_options({**rest, "also": out[1:]})
+    jobs = targets_of(rasters, out[0], options)
+    if shards(jobs, shard, parts, as_json=as_json, quiet=quiet):
+        return 0
     results, failed = [], []
-    for raster, target, chosen in targets_of(rasters, out[0], options):
+    for raster, target, chosen in jobs:
         try:
             with Bar(Path(raster).name, "tile", quiet=quiet) as bar:
                 result = predict(raster, target, chosen, bar)

@@ -8,6 +8,7 @@ GeounetError
 ├── OutputError       a result cannot be written where it was asked for (also an OSError)
 │   └── TargetError   found out before the work began
 ├── AnnotationError   an annotation or run-length file cannot be understood
+├── PartError         parts of a run do not go together, or one is damaged
 ├── TrainingError     a dataset or a recipe cannot be trained on
 └── DeviceMemoryError the batch does not fit the device, a smaller one may
 GeounetWarning        the result stands, but the user should know
@@ -59,6 +60,12 @@ class TargetError(OutputError):
 
 class AnnotationError(GeounetError):
     """An annotation or run-length file cannot be understood; nothing was written."""
+
+    exit_code = 2
+
+
+class PartError(GeounetError):
+    """Parts of a run do not go together, or one of them cannot be understood."""
 
     exit_code = 2
 

@@ -30,10 +30,10 @@ from geounet.spans import at_scene, by_scene
 from geounet.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from geounet.area import Area
-    from geounet.backends import Model
+    from geounet.backends import Model, Step
     from geounet.model import ModelCard
 
 log = logging.getLogger(__name__)
@@ -148,9 +148,15 @@ def settle_run(
     return Settled(engine, make_plan(info.shape, model.card, options.plan, _room(engine)))
 
 
-def walk_of(model: Model, reader: Reader, settled: Settled, options: InferenceOptions) -> Walk:
+def walk_of(
+    model: Model,
+    reader: Reader,
+    settled: Settled,
+    options: InferenceOptions,
+    make: Callable[[Model, Engine], Step] = make_step,
+) -> Walk:
     """Return the walk of what was settled; nothing is asked or probed again."""
-    plan, step = settled.plan, make_step(model, settled.engine)
+    plan, step = settled.plan, make(model, settled.engine)
     area = area_of(reader.info, options)
     if area is None:
         return Walk(plan, reader, step)

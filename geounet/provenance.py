@@ -64,7 +64,7 @@ def key_of(info: RasterInfo, options: PredictOptions) -> dict[str, Any]:
     named = options.model if isinstance(options.model, tuple) else (options.model,)
     found = {
         "version": f"{SOFTWARE} ({FORMAT})",
-        "input": _files(info),
+        "input": files_of(info),
         **_asked(options),
         **asdict(options.plan),
         "model": ", ".join(map(_identity_of, named)),
@@ -84,7 +84,7 @@ def _plain(words: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _files(info: RasterInfo) -> str:
+def files_of(info: RasterInfo) -> str:
     """All files whose pixels are read, each with what changes when it does; URLs as they are.
 
     Overviews and statistics, which a viewer may write at any time, are left out.

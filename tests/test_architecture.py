@@ -47,7 +47,7 @@ FLOORS = (
     {"explain"},
     {"activations"},
     {"cluster"},
-    {"jobs", "verify", "exchange", "damage"},
+    {"jobs", "verify", "exchange", "damage", "shards"},
     {"__init__"},
 )
 """Rooms from the ground up; a room imports rooms below it, and its own."""
@@ -79,6 +79,8 @@ NEVERS = {
     "tqdm": set(),
     "click": set(),
     "requests": set(),
+    "fsspec": {"shards.shelf"},
+    "distributed": {"shards.fleet"},
     "pickle": {"transfer.states"},  # the name of its error
 }
 """Packages and the only rooms that import them."""
