@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from affine import Affine
 from fakes import DyingModel, PaintModel, contents
+from geounet.cli.main import main
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import Point
 
-from geounet.cli.main import main
 from geounet.errors import OptionError, PartError, RasterError, TargetError
 from geounet.options import targets
 from geounet.plan import PlanOptions
