@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -188,6 +189,53 @@ PLANNED = ("tile", "halo", "blend", "threshold", "batch_size", "max_memory")
 def infers(command: Callable[..., int | None]) -> Callable[..., int | None]:
     """Give a command the options of inference: which model, how, and on what."""
     for option in reversed(SEEING + ENGINE):
+        command = option(command)
+    return command
+
+
+DRAWN = (
+    click.option(
+        "--aoi",
+        type=click.Path(path_type=Path),
+        help="Vector file of polygons, in any CRS: a result only there.",
+    ),
+    click.option("--bbox", type=BBOX, help="The same as a box in the raster's CRS."),
+    click.option(
+        "--min-area", type=float, help="Smaller footprints are dropped, m².  [the model's own]"
+    ),
+    click.option(
+        "--min-pixels",
+        type=click.IntRange(0),
+        help="The same in pixels, for rasters without a CRS.",
+    ),
+    click.option(
+        "--outline",
+        type=click.Choice(["regular", "smooth", "pixel"]),
+        default="regular",
+        show_default=True,
+        help="Right-angled, simplified, or exact pixel edges.",
+    ),
+    click.option("--tolerance", type=float, help="How far an outline may move, m.  [four pixels]"),
+    click.option("--split", is_flag=True, help="Part blobs that are several buildings."),
+    click.option("--crs", help="CRS of the output; GeoJSON has its own.  [the raster's]"),
+)
+"""Where footprints are wanted, and how they are drawn."""
+SIDES = {
+    "probability": "the probability raster (COG)",
+    "mask": "the class raster (COG)",
+    "rle": "run lengths: .json (COCO) or .csv (Kaggle)",
+    "embeddings": "what the network sees in squares of the ground (.parquet)",
+    "project": "a QGIS project with everything loaded and styled (.qgz)",
+    "report": "one self-contained page to look at (.html)",
+}
+"""Outputs beside the footprints."""
+
+
+def draws(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Give a command the options of footprints and of what is written beside them."""
+    path = click.Path(path_type=Path)
+    sides = (click.option(f"--{s}", type=path, help=f"Also write {SIDES[s]}.") for s in SIDES)
+    for option in reversed((*sides, *DRAWN)):
         command = option(command)
     return command
 

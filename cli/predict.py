@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import BBOX, infers, predict_options
+from .options import draws, infers, predict_options
 from .progress import Bar
 from .shard import shards
 
@@ -28,52 +28,7 @@ SHOWN = 5
     help="File to write: .gpkg, .parquet, .fgb, .geojson or .shp, repeat it for several kinds; "
     "a folder for several inputs.",
 )
-@click.option(
-    "--probability",
-    type=click.Path(path_type=Path),
-    help="Also write the probability raster (COG).",
-)
-@click.option("--mask", type=click.Path(path_type=Path), help="Also write the class raster (COG).")
-@click.option(
-    "--rle", type=click.Path(path_type=Path),
-    help="Also write run lengths: .json (COCO) or .csv (Kaggle).",
-)  # fmt: skip
-@click.option(
-    "--embeddings", type=click.Path(path_type=Path),
-    help="Also write what the network sees in squares of the ground (.parquet).",
-)  # fmt: skip
-@click.option(
-    "--project",
-    type=click.Path(path_type=Path),
-    help="Also write a QGIS project with everything loaded and styled (.qgz).",
-)
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path),
-    help="Also write one self-contained page to look at (.html).",
-)
-@click.option(
-    "--aoi",
-    type=click.Path(path_type=Path),
-    help="Vector file of polygons, in any CRS: a result only there.",
-)
-@click.option("--bbox", type=BBOX, help="The same as a box in the raster's CRS.")
-@click.option(
-    "--min-area", type=float, help="Smaller footprints are dropped, m².  [the model's own]"
-)
-@click.option(
-    "--min-pixels", type=click.IntRange(0), help="The same in pixels, for rasters without a CRS."
-)
-@click.option(
-    "--outline",
-    type=click.Choice(["regular", "smooth", "pixel"]),
-    default="regular",
-    show_default=True,
-    help="Right-angled, simplified, or exact pixel edges.",
-)
-@click.option("--tolerance", type=float, help="How far an outline may move, m.  [four pixels]")
-@click.option("--split", is_flag=True, help="Part blobs that are several buildings.")
-@click.option("--crs", help="CRS of the output; GeoJSON has its own.  [the raster's]")
+@draws
 @infers
 @click.option(
     "--resume",
@@ -118,35 +73,36 @@ def command(
     """
     from geounet.errors import RasterError
     from geounet.inputs import find_rasters
-    from geounet.jobs import targets_of
     from geounet.predict import predict
+    from geounet.result import summed
+    from geounet.survey.work import files_of
 
     rasters = find_rasters(inputs)
     rest.pop("verbose")
     options = predict_options({**rest, "also": out[1:]})
-    jobs = targets_of(rasters, out[0], options)
+    jobs = files_of(rasters, out[0], options)
     if shards(jobs, shard, parts, as_json=as_json, quiet=quiet):
         return 0
     results, failed = [], []
-    for raster, target, chosen in jobs:
+    for unit in jobs:
         try:
-            with Bar(Path(raster).name, "tile", quiet=quiet) as bar:
-                result = predict(raster, target, chosen, bar)
+            with Bar(Path(unit.raster).name, "tile", quiet=quiet) as bar:
+                result = predict(unit.raster, unit.out, unit.options, bar)
         except RasterError as error:
             if options.on_error == "fail" or len(rasters) == 1:
                 raise
-            failed.append({"raster": raster, "error": str(error)})
+            failed.append({"raster": unit.raster, "error": str(error)})
             click.echo(f"geounet: error: {error}", err=True)
             continue
         results.append(result)
         if result.failed_pixels:
-            failed.append({"raster": raster, "error": _lost(result)})
+            failed.append({"raster": unit.raster, "error": _lost(result)})
         if not as_json:
             click.echo("\n".join(map(str, result.out)))
         if not quiet and not as_json:
-            click.echo(_line(result, target), err=True)
+            click.echo(_line(result, unit.out), err=True)
     if as_json:
-        click.echo(json.dumps(_summary(results, failed)))
+        click.echo(json.dumps(summed([each.as_dict() for each in results], failed)))
     if failed:
         click.echo(f"geounet: error: {_told(failed, len(rasters))}", err=True)
     return SOME_FAILED if failed else 0
@@ -166,23 +122,6 @@ def _lost(result: Any) -> str:
         f"{result.failed_pixels:,} pixels ({share:.2%}) could not be read and were left out; "
         "layer coverage shows them as failed"
     )
-
-
-def _summary(results: list[Any], failed: list[dict[str, str]]) -> dict[str, Any]:
-    """The JSON object of interface: counts are sums, settings those of the first scene."""
-    parts = [result.as_dict() for result in results]
-    whole: dict[str, Any] = {"scenes": len(parts), "failed": failed, **(parts or [{}])[0]}
-    counts = ("pixels", "valid_pixels", "failed_pixels", "pixels_resumed", "finished_before")
-    for key in (*counts, "tiles", "tiles_skipped", "polygons"):
-        whole[key] = sum(part[key] for part in parts)
-    whole["out"] = [path for part in parts for path in part["out"]]
-    stages = {stage for part in parts for stage in part["seconds"]}
-    seconds = {s: sum(part["seconds"].get(s, 0.0) for part in parts) for s in sorted(stages)}
-    whole["seconds"] = {stage: round(spent, 3) for stage, spent in seconds.items()}
-    done = whole["pixels"] - whole["pixels_resumed"]
-    whole["mpix_per_s"] = round(done / 1e6 / max(seconds.get("total", 0.0), 1e-9), 3)
-    whole["peak_memory_bytes"] = max((part["peak_memory_bytes"] for part in parts), default=0)
-    return whole
 
 
 def _line(result: Any, target: Path) -> str:

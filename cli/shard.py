@@ -15,12 +15,14 @@ from .progress import Bar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from geounet.survey.work import Unit
+
 MERGED = ("probability", "mask", "rle", "report", "project")
 """Side outputs that are made by the merge."""
 
 
 def shards(
-    jobs: Iterable[tuple[str, Path, Any]],
+    jobs: Iterable[Unit],
     shard: str | None,
     parts: str | None,
     *,
@@ -30,7 +32,7 @@ def shards(
     """Infer a share of each raster, where one was asked for; return whether.
 
     Args:
-        jobs: raster, output and options of each.
+        jobs: what is to be predicted.
         shard: which share, as it was typed; None = whole rasters are wanted.
         parts: folder or URL of the parts; None = beside the output.
         as_json: print one JSON object.
@@ -44,9 +46,10 @@ def shards(
             raise click.UsageError("--parts says where --shard writes; give both, or neither")
         return False
     share, done = Share.parse(shard), []
-    for raster, target, options in jobs:
-        task = Task(raster=raster, out=target, options=options, share=share, parts=parts)
-        with Bar(f"{Path(raster).name} {share}", "tile", quiet=quiet) as bar:
+    for unit in jobs:
+        words = {"raster": unit.raster, "out": unit.out, "options": unit.options}
+        task = Task(**words, share=share, parts=parts)
+        with Bar(f"{Path(unit.raster).name} {share}", "tile", quiet=quiet) as bar:
             done.append(infer(task, bar))
         if as_json:
             continue

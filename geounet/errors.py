@@ -10,6 +10,7 @@ GeounetError
 ├── AnnotationError   an annotation or run-length file cannot be understood
 ├── PartError         parts of a run do not go together, or one is damaged
 ├── TrainingError     a dataset or a recipe cannot be trained on
+├── SurveyError       too many scenes of a survey failed
 └── DeviceMemoryError the batch does not fit the device, a smaller one may
 GeounetWarning        the result stands, but the user should know
 """
@@ -74,6 +75,10 @@ class TrainingError(GeounetError):
     """A dataset or recipe cannot be trained on."""
 
     exit_code = 2
+
+
+class SurveyError(GeounetError):
+    """Too many scenes of a survey failed; those that are done are kept."""
 
 
 class DeviceMemoryError(GeounetError):

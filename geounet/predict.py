@@ -52,6 +52,7 @@ def predict(
     out: str | Path,
     options: PredictOptions | None = None,
     progress: Progress = lambda *_: None,
+    model: Model | None = None,
 ) -> Result:
     """Predict the footprints of a raster.
 
@@ -60,6 +61,7 @@ def predict(
         out: vector file to write, its kind chosen by its suffix.
         options: everything else.
         progress: called with tiles done and tiles in total.
+        model: the one that the options name, where it is open already.
 
     Raises:
         GeounetError: see `geounet.errors`; nothing is left at the output paths.
@@ -69,7 +71,7 @@ def predict(
     goals.check(raster, overwrite=options.overwrite, resume=options.resume)
     if options.resume and goals.finished:
         return finished_before(raster, goals, options)
-    model = named(options)
+    model = model or named(options)
     failures = Failures() if options.on_error == "skip" else None
     with opened(raster, model, options, failures) as reader, State(goals.footprints) as state:
         model = fitted(model, reader, raster, options)

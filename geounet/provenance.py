@@ -59,12 +59,21 @@ def key_of(info: RasterInfo, options: PredictOptions) -> dict[str, Any]:
     Raises:
         ModelError: a model is not there.
     """
+    asked = asked_of(options)
+    return {"version": asked["version"], "input": files_read(info), **asked}
+
+
+def asked_of(options: PredictOptions) -> dict[str, Any]:
+    """Return the key of a run without its input: what several rasters may have in common.
+
+    Raises:
+        ModelError: a model is not there.
+    """
     kinds = [path.suffix for path in options.also]
     kinds += [side for side in SIDES if getattr(options, side) is not None]
     named = options.model if isinstance(options.model, tuple) else (options.model,)
     found = {
         "version": f"{SOFTWARE} ({FORMAT})",
-        "input": files_of(info),
         **_asked(options),
         **asdict(options.plan),
         "model": ", ".join(map(_identity_of, named)),
@@ -84,8 +93,8 @@ def _plain(words: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def files_of(info: RasterInfo) -> str:
-    """All files whose pixels are read, each with what changes when it does; URLs as they are.
+def files_read(info: RasterInfo) -> str:
+    """Return the files whose pixels are read, each with what changes when it does; URLs as typed.
 
     Overviews and statistics, which a viewer may write at any time, are left out.
     """

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from geounet.assemble import Assembly
     from geounet.walk import Walk
 
@@ -63,6 +65,29 @@ class Result:
         """Return the object that `--json` prints, but for what concerns several scenes."""
         out = [str(path) for path in self.out]
         return {**asdict(self), "out": out, "mpix_per_s": round(self.mpix_per_s, 3)}
+
+
+def summed(
+    parts: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, str]]
+) -> dict[str, Any]:
+    """Return the object that `--json` prints: counts are sums, settings those of the first scene.
+
+    Args:
+        parts: of `Result.as_dict`, one a scene.
+        failed: `raster` and `error` of scenes that failed, wholly or in part.
+    """
+    whole: dict[str, Any] = {"scenes": len(parts), "failed": failed, **(parts or [{}])[0]}
+    counts = ("pixels", "valid_pixels", "failed_pixels", "pixels_resumed", "finished_before")
+    for key in (*counts, "tiles", "tiles_skipped", "polygons"):
+        whole[key] = sum(part[key] for part in parts)
+    whole["out"] = [path for part in parts for path in part["out"]]
+    stages = {stage for part in parts for stage in part["seconds"]}
+    seconds = {s: sum(part["seconds"].get(s, 0.0) for part in parts) for s in sorted(stages)}
+    whole["seconds"] = {stage: round(spent, 3) for stage, spent in seconds.items()}
+    done = whole["pixels"] - whole["pixels_resumed"]
+    whole["mpix_per_s"] = round(done / 1e6 / max(seconds.get("total", 0.0), 1e-9), 3)
+    whole["peak_memory_bytes"] = max((part["peak_memory_bytes"] for part in parts), default=0)
+    return whole
 
 
 def peak_memory() -> int:

@@ -19,10 +19,10 @@ from rasterio.features import shapes
 
 from geounet.errors import GeounetWarning, OptionError, OutputError, RasterError
 from geounet.exchange.encode import EncodeOptions, encode_files
-from geounet.jobs import targets_of
 from geounet.plan import PlanOptions
 from geounet.predict import PredictOptions, predict, stream
 from geounet.quantise import quantise
+from geounet.survey.work import files_of
 from geounet.vectorize import VectorizeOptions, vectorize
 
 GRID = Affine(0.3, 0, 500_000, 0, -0.3, 5_000_000)
@@ -393,10 +393,13 @@ def test_progress_counts_every_tile(scene, tmp_path):
 def test_several_rasters_go_into_a_folder(tmp_path):
     """Each gets a file of its own name; one name twice, or a file for several, is refused."""
     options = PredictOptions(model=PaintModel(), mask=tmp_path / "masks")
-    jobs = targets_of(["a/x.tif", "a/y.tif"], tmp_path / "maps", options)
-    assert [job[1] for job in jobs] == [tmp_path / "maps/x.gpkg", tmp_path / "maps/y.gpkg"]
-    assert [job[2].mask for job in jobs] == [tmp_path / "masks/x.tif", tmp_path / "masks/y.tif"]
+    jobs = files_of(["a/x.tif", "a/y.tif"], tmp_path / "maps", options)
+    assert [job.out for job in jobs] == [tmp_path / "maps/x.gpkg", tmp_path / "maps/y.gpkg"]
+    assert [job.options.mask for job in jobs] == [
+        tmp_path / "masks/x.tif",
+        tmp_path / "masks/y.tif",
+    ]
     with pytest.raises(OptionError, match="several inputs are called x"):
-        targets_of(["a/x.tif", "b/x.tif"], tmp_path / "maps", options)
+        files_of(["a/x.tif", "b/x.tif"], tmp_path / "maps", options)
     with pytest.raises(OptionError, match="2 inputs need a folder"):
-        targets_of(["a/x.tif", "a/y.tif"], tmp_path / "maps.gpkg", options)
+        files_of(["a/x.tif", "a/y.tif"], tmp_path / "maps.gpkg", options)

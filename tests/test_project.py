@@ -13,11 +13,11 @@ from fakes import PaintModel
 from pyproj import CRS
 
 from geounet.errors import OptionError
-from geounet.jobs import targets_of
 from geounet.predict import PredictOptions, predict
 from geounet.project import write_project
 from geounet.project.layers import Layer
 from geounet.raster import open_raster
+from geounet.survey.work import files_of
 
 GRID = Affine(0.3, 0, 500_000, 0, -0.3, 5_000_000)
 
@@ -194,8 +194,8 @@ def test_several_rasters_have_a_project_each(scene, make_raster, tmp_path):
     """In a folder of projects each is called like its raster."""
     other = make_raster(np.zeros((1, 9, 9), np.uint8), name="other.tif")
     rasters = [str(scene), str(other)]
-    jobs = targets_of(rasters, tmp_path / "maps", PredictOptions(project=tmp_path / "projects"))
-    names = [chosen.project.name for _, _, chosen in jobs]
+    jobs = files_of(rasters, tmp_path / "maps", PredictOptions(project=tmp_path / "projects"))
+    names = [job.options.project.name for job in jobs]
     assert names == ["scene.qgz", "other.qgz"]
     with pytest.raises(OptionError, match="a folder takes one --out"):
-        targets_of(rasters, tmp_path / "m", PredictOptions(also=(tmp_path / "a.fgb",)))
+        files_of(rasters, tmp_path / "m", PredictOptions(also=(tmp_path / "a.fgb",)))

@@ -16,7 +16,7 @@ from geounet.journal import strips
 from geounet.model import ModelCard
 from geounet.options import PredictOptions
 from geounet.predict import Result
-from geounet.provenance import files_of
+from geounet.provenance import files_read
 from geounet.raster import open_raster
 from geounet.relay import relay
 from geounet.resample import Resampled
@@ -174,10 +174,10 @@ def _reader(run: Run, options: PredictOptions) -> Reader:
         RasterError: it is not there, or changed.
     """
     reader = open_raster(run.raster, bands=options.bands, allow_vrt=options.allow_vrt)
-    if files_of(reader.info) != run.key["input"]:
+    if files_read(reader.info) != run.key["input"]:
         reader.close()
         raise RasterError(
-            f"{run.raster}: is not what it was when the parts were made ({files_of(reader.info)}, "
+            f"{run.raster}: is not what it was when the parts were made ({files_read(reader.info)}, "
             f"expected {run.key['input']}); leave --report and --project out"
         )
     card = ModelCard.from_json(json.dumps(run.facts["model"]))

@@ -1,0 +1,102 @@
+"""`geounet batch`: a folder of rasters in, a folder of footprints out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import SIDES, draws, infers, predict_options
+from .progress import Bar
+
+SOME_FAILED = 3
+
+
+@click.command("batch", short_help="A survey: folders of rasters, one outcome each.")
+@click.argument("inputs", metavar="FOLDER|GLOB|LIST...", nargs=-1, required=True)
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path),
+    help="Folder to write to: footprints of each scene, and a report.",
+)  # fmt: skip
+@draws
+@infers
+@click.option("--resume", is_flag=True, help="Go on with what an unfinished survey had done.")
+@click.option("-f", "--overwrite", is_flag=True, help="Replace what is there, do all again.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["skip", "fail"]),
+    default="skip",
+    show_default=True,
+    help="With a scene that fails: go on, the exit code is 3 then; or stop.",
+)
+@click.option("--max-errors", type=click.IntRange(0), help="Stop when more scenes failed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
+def command(
+    inputs: tuple[str, ...],
+    out: Path,
+    *,
+    on_error: str,
+    max_errors: int | None,
+    as_json: bool,
+    quiet: bool,
+    **rest: Any,
+) -> int:
+    """Predict all rasters of a survey; a bad one does not stop the rest.
+
+    INPUTS are folders, which are searched to the bottom, globs, text files with a path a line,
+    and rasters.
+
+    Example: geounet batch sheets/ --out maps/
+    """
+    from geounet.survey.find import find_scenes
+    from geounet.survey.job import SurveyOptions, survey
+
+    rest.pop("verbose")
+    sides = (rest[side] for side in SIDES if rest[side] is not None)
+    scenes = find_scenes(inputs, [out, *sides])
+    most = 0 if on_error == "fail" else max_errors
+    options = SurveyOptions(predict=predict_options(rest), max_errors=most)
+    with Bar(out.name, "scene", quiet=quiet) as bar:
+        tell = Told(bar, len(scenes))
+        found = survey(scenes, out, options, progress=tell.progress, told=tell.outcome)
+    if as_json:
+        click.echo(json.dumps(found.as_dict()))
+    else:
+        click.echo("\n".join(each.out for each in found.outcomes if each.out is not None))
+    if not quiet and not as_json:
+        click.echo(_line(found, out), err=True)
+    return SOME_FAILED if found.failed else 0
+
+
+class Told:
+    """Tells of a survey as it goes: how far it is, and each scene that failed."""
+
+    def __init__(self, bar: Bar, scenes: int) -> None:
+        """Know how many scenes there are."""
+        self._bar, self._done, self._scenes = bar, 0, scenes
+
+    def outcome(self, outcome: Any) -> None:
+        """Count a scene."""
+        self._done += 1
+        if outcome.error is not None:
+            click.echo(f"geounet: error: {outcome.error}", err=True)
+        self._bar(self._done, self._scenes)
+
+    def progress(self, unit: Any, tiles: int, total: int) -> None:
+        """Show how far a scene is."""
+        self._bar(self._done, self._scenes, f"{unit.name} {tiles / max(total, 1):.0%}")
+
+
+def _line(found: Any, out: Path) -> str:
+    failed, scenes = len(found.failed), len(found.outcomes)
+    words = [f"{scenes - failed:,} of {scenes:,} scenes are done"]
+    words += [f"{len(found.before):,} were before"] if found.before else []
+    words += [f"{failed:,} failed"] if failed else []
+    words += [f"outputs of {len(found.removed):,} that are gone removed"] if found.removed else []
+    footprints = f"{sum(each.footprints for each in found.outcomes):,} footprints"
+    where = out / "report.html"
+    return f"geounet: {', '.join(words)}; {footprints} in {found.seconds:.0f} s; {where}"

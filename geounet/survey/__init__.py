@@ -1,0 +1,1 @@
+"""A survey: many scenes, one outcome each, whatever becomes of some of them."""

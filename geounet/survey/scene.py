@@ -1,0 +1,137 @@
+"""One unit, one outcome: what goes wrong with a scene is said, and concerns that scene alone."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geounet.errors import GeounetError, OptionError, TargetError
+from geounet.predict import predict
+from geounet.prepare import InferenceOptions, named
+from geounet.sources import identity
+from geounet.state import State
+from geounet.survey.picture import draw_picture
+from geounet.survey.work import Outcome, Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from geounet.backends import Model
+    from geounet.result import Result
+    from geounet.survey.work import Progress
+
+BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+FAILS = (GeounetError, OSError, MemoryError, RuntimeError, sqlite3.Error, *BUGS)
+"""How a scene may fail; also a bug of ours ends one scene, not a night's work."""
+
+
+def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
+    """Predict one scene; any process can, and keeps the model for the next one.
+
+    Args:
+        unit: what is to be done.
+        progress: called with the unit, tiles done and tiles in total.
+
+    Returns:
+        What became of it; where it failed there is no output.
+    """
+    started = time.perf_counter()
+    try:
+        result = _predicted(unit, progress)
+    except FAILS as error:
+        spent = time.perf_counter() - started
+        hopeless = _is_hopeless(unit, error)
+        if hopeless:
+            _drop_state(unit)
+        return failed(unit, _reason(error), spent, hopeless=hopeless)
+    with suppress(*FAILS):  # no picture is no failure
+        draw_picture(unit)
+    return Outcome(
+        name=unit.name,
+        raster=unit.raster,
+        out=str(unit.out),
+        footprints=result.polygons,
+        seconds=round(time.perf_counter() - started, 3),
+        result=result.as_dict(),
+    )
+
+
+def _predicted(unit: Unit, progress: Progress) -> Result:
+    """Go on with what this survey had begun; if that was of an earlier raster, begin again."""
+    model, options = kept_model(unit.options), unit.options
+
+    def tiles(done: int, total: int) -> None:
+        progress(unit, done, total)
+
+    if unit.ours and options.resume:
+        try:
+            return predict(unit.raster, unit.out, options, tiles, model)
+        except (OptionError, TargetError):
+            options = replace(options, resume=False, overwrite=True)
+    return predict(unit.raster, unit.out, options, tiles, model)
+
+
+def in_turn(units: Iterable[Unit], progress: Progress) -> Generator[Outcome, None, None]:
+    """Do one unit after the other in this process."""
+    for unit in units:
+        yield run_scene(unit, progress)
+
+
+def failed(unit: Unit, error: str, seconds: float = 0.0, *, hopeless: bool = False) -> Outcome:
+    """Return the outcome of a unit that has no result; its error names the raster."""
+    return Outcome(
+        name=unit.name,
+        raster=unit.raster,
+        out=None,
+        footprints=0,
+        seconds=round(seconds, 3),
+        error=error if unit.raster in error else f"{unit.raster}: {error}",
+        hopeless=hopeless,
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    words = " ".join(str(error).split())
+    if isinstance(error, GeounetError):
+        return words
+    if isinstance(error, MemoryError):
+        return f"out of memory ({words}); try a smaller --tile, or --max-memory"
+    if isinstance(error, OSError):
+        return f"{words}; check free space and permissions"
+    return f"{type(error).__name__}: {words}; this is a bug in geounet, predict -v shows where"
+
+
+def kept_model(options: InferenceOptions) -> Model | None:
+    """Return the model the options name, opened once a process; None for one that was handed in.
+
+    Raises:
+        GeounetError: it cannot be opened.
+    """
+    several = options.model if isinstance(options.model, tuple) else (options.model,)
+    paths = [each for each in several if isinstance(each, str | Path)]
+    if len(paths) < len(several):
+        return None
+    files = [identity(path) for path in paths if Path(path).exists()]
+    return _opened(tuple(paths), options.scale, tuple(files))
+
+
+@lru_cache(maxsize=1)
+def _opened(model: Any, scale: Any, _: tuple[str, ...]) -> Model:  # noqa: ANN401
+    return named(InferenceOptions(model=model, scale=scale))
+
+
+def _is_hopeless(unit: Unit, error: BaseException) -> bool:
+    """Whether the input is to blame, which does not get better by waiting."""
+    unusable = isinstance(error, GeounetError) and error.exit_code == 2  # noqa: PLR2004
+    return unusable and ("://" in unit.raster or Path(unit.raster).exists())
+
+
+def _drop_state(unit: Unit) -> None:
+    with suppress(GeounetError), State(unit.out):
+        pass
