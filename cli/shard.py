@@ -47,8 +47,9 @@ def shards(
         return False
     share, done = Share.parse(shard), []
     for unit in jobs:
-        words = {"raster": unit.raster, "out": unit.out, "options": unit.options}
-        task = Task(**words, share=share, parts=parts)
+        task = Task(
+            raster=unit.raster, out=unit.out, options=unit.options, share=share, parts=parts
+        )
         with Bar(f"{Path(unit.raster).name} {share}", "tile", quiet=quiet) as bar:
             done.append(infer(task, bar))
         if as_json:

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from geounet.embeddings.embed import EmbedOptions, batches
 from geounet.embeddings.write import facts_of, writing
+from geounet.opening import shown_as
 from geounet.project import Results, shown, write_project
-from geounet.sources import find_source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from geounet.assemble import Assembly
     from geounet.embeddings.patches import Patches
+    from geounet.opening import Imagery
     from geounet.options import PredictOptions
     from geounet.raster import RasterInfo, Reader
 
@@ -25,7 +26,7 @@ LOOK = EmbedOptions()
 def write_companions(
     assembly: Assembly,
     reader: Reader,
-    raster: str | Path,
+    raster: Imagery,
     options: PredictOptions,
     facts: dict[str, Any],
     summary: dict[str, Any],
@@ -35,7 +36,7 @@ def write_companions(
     Args:
         assembly: whose footprints and rasters are finished.
         reader: of the grid that was inferred.
-        raster: file or URL that it reads.
+        raster: file or URL that it reads, or a surface.
         options: what was asked for.
         facts: provenance.
         summary: of the result, as `--json` prints it.
@@ -44,7 +45,7 @@ def write_companions(
     if targets.report is not None:
         _write_report(assembly, targets.report, reader, facts, summary)
     if targets.project is not None:
-        source = find_source(raster, allow_vrt=options.allow_vrt).name
+        source = shown_as(raster, allow_vrt=options.allow_vrt)
         _write_project(assembly, targets.project, source, reader.info, options.bands)
 
 
@@ -95,7 +96,7 @@ def _write_report(
 def _write_project(
     assembly: Assembly,
     project: Path,
-    source: str,
+    source: str | None,
     info: RasterInfo,
     bands: tuple[int, ...] | None,
 ) -> None:

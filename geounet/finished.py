@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from geounet.errors import OptionError, TargetError
 from geounet.footprints.origin import origin_of
+from geounet.opening import open_imagery
 from geounet.provenance import key_of
-from geounet.raster import open_raster
 from geounet.result import Result, peak_memory
 from geounet.state import differences
 from geounet.walk import STAGES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from geounet.opening import Imagery
     from geounet.options import PredictOptions
     from geounet.targets import Targets
 
 
-def finished_before(raster: str | Path, goals: Targets, options: PredictOptions) -> Result:
+def finished_before(raster: Imagery, goals: Targets, options: PredictOptions) -> Result:
     """Return the result of an earlier run that asked for the same; nothing is done.
 
     Args:
@@ -38,7 +38,8 @@ def finished_before(raster: str | Path, goals: Targets, options: PredictOptions)
             "--resume cannot tell whether it is finished; pass --overwrite to replace it"
         )
     facts, count = origin
-    with open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt) as reader:
+    bands, allow_vrt = options.bands, options.allow_vrt
+    with closing(open_imagery(raster, bands=bands, allow_vrt=allow_vrt)) as reader:
         key = key_of(reader.info, options)
     changes = differences(facts["asked"], {name: key[name] for name in facts["asked"]})
     if changes:

@@ -17,7 +17,7 @@ from geounet.errors import RasterError
 from geounet.raster import empty_patch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -35,7 +35,7 @@ class Failures:
     def __init__(self) -> None:
         """Know of none, on a grid that is the raster's own."""
         self.to_grid = Affine.identity()
-        self._windows: dict[tuple[int, int], Window] = {}
+        self._windows: dict[tuple[int, ...], Window] = {}
         self._lock = Lock()
 
     def add(self, window: Window, error: RasterError) -> None:
@@ -43,7 +43,7 @@ class Failures:
         with self._lock:
             if not self._windows:
                 log.warning("%s; going on without what cannot be read", error)
-            self._windows[int(window.row_off), int(window.col_off)] = window
+            self._windows[tuple(map(int, window.flatten()))] = window
 
     def within(self, window: Window) -> NDArray[np.bool_] | None:
         """Return where a window of the inferred grid lies in failed ones; None = nowhere."""
@@ -58,14 +58,14 @@ class Failures:
 class Forgiving:
     """A reader that goes on, block by block, where another one fails."""
 
-    def __init__(self, reader: Reader, failures: Failures) -> None:
+    def __init__(self, reader: Reader, on_failure: Callable[[Window, RasterError], None]) -> None:
         """Wrap a reader.
 
         Args:
             reader: of a file.
-            failures: where what fails is added.
+            on_failure: called with each window that cannot be read, and why.
         """
-        self._reader, self._failures = reader, failures
+        self._reader, self._on_failure = reader, on_failure
 
     @property
     def info(self) -> RasterInfo:
@@ -105,7 +105,7 @@ class Forgiving:
         except RasterError as error:
             self._check_there(error)
             patch.data[:], patch.valid[:] = 0, False
-            self._failures.add(patch.window, error)
+            self._on_failure(patch.window, error)
 
     def _check_there(self, error: RasterError) -> None:
         """A file that is gone, or on the network, has no bad blocks: all of it is missing."""

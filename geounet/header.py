@@ -16,6 +16,12 @@ from geounet.gdal import cause
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+DATE_TAGS = (
+    *("ACQUISITIONDATETIME", "ACQUISITION_DATETIME", "ACQUISITION_DATE"),
+    *("EXIF_DateTimeOriginal", "TIFFTAG_DATETIME"),
+)
+"""Tags that hold a date, those of the acquisition first."""
+
 
 def check_links(handle: Any, shown: str) -> None:  # noqa: ANN401 - rasterio has no types
     """Refuse a raster whose own tags name another file: GDAL would open it, also on the network.
@@ -79,6 +85,13 @@ def band_names(handle: Any, bands: Sequence[int]) -> tuple[str, ...]:  # noqa: A
     meanings = (handle.colorinterp[band - 1] for band in bands)
     plain = (ColorInterp.undefined, ColorInterp.gray)
     return tuple("" if each in plain else each.name for each in meanings)
+
+
+def dates(handle: Any) -> tuple[str, ...]:  # noqa: ANN401 - rasterio has no types
+    """Return what the tags say of when an image was taken, and then of when the file was made."""
+    tags = {**handle.tags(), **handle.tags(ns="IMAGERY")}
+    found = (tags.get(name) for name in DATE_TAGS)
+    return tuple(word for word in found if word)
 
 
 def check_pixels(

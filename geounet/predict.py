@@ -20,6 +20,7 @@ from geounet.errors import GeounetWarning
 from geounet.finished import finished_before
 from geounet.forgiving import Failures
 from geounet.journal import Journal
+from geounet.opening import paths_of
 from geounet.options import PredictOptions, outline_options, table_options, targets
 from geounet.order import Order
 from geounet.prepare import Settled, bands_of, fitted, named, opened, prepared, settle_run, walk_of
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from geounet.backends import Model
     from geounet.embeddings.patches import Patches
+    from geounet.opening import Imagery
     from geounet.raster import Reader
     from geounet.stitch import Nothing, Sums
     from geounet.targets import Targets
@@ -48,7 +50,7 @@ Progress = Callable[[int, int], None]
 
 
 def predict(
-    raster: str | Path,
+    raster: Imagery,
     out: str | Path,
     options: PredictOptions | None = None,
     progress: Progress = lambda *_: None,
@@ -57,7 +59,7 @@ def predict(
     """Predict the footprints of a raster.
 
     Args:
-        raster: file or URL of an image.
+        raster: file or URL of an image, or a surface of many sheets.
         out: vector file to write, its kind chosen by its suffix.
         options: everything else.
         progress: called with tiles done and tiles in total.
@@ -68,7 +70,7 @@ def predict(
     """
     options, started = options or PredictOptions(), time.perf_counter()
     goals = targets(Path(out), options)
-    goals.check(raster, overwrite=options.overwrite, resume=options.resume)
+    goals.check(paths_of(raster), overwrite=options.overwrite, resume=options.resume)
     if options.resume and goals.finished:
         return finished_before(raster, goals, options)
     model = model or named(options)
@@ -95,14 +97,14 @@ def predict(
 
 
 def stream(
-    raster: str | Path,
+    raster: Imagery,
     model: str | Path | Model | tuple[str | Path | Model, ...] = "buildings",
     options: PredictOptions | None = None,
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Yield finished parts of the probability as soon as they are there; nothing is written.
 
     Args:
-        raster: file or URL of an image.
+        raster: file or URL of an image, or a surface of many sheets.
         model: as in `PredictOptions`.
         options: everything else; outputs are ignored.
 

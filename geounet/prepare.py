@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,11 +21,10 @@ from geounet.backends.load import load
 from geounet.baselines.model import Baseline, baseline
 from geounet.errors import GeounetWarning, OptionError
 from geounet.fit import check_bands, check_fit, named_bands, target_gsd
-from geounet.forgiving import Failures, Forgiving
 from geounet.grid import TileGrid
 from geounet.memory import Room
+from geounet.opening import Imagery, open_imagery
 from geounet.plan import Plan, PlanOptions, make_plan
-from geounet.raster import RasterInfo, RasterReader, Reader, open_raster
 from geounet.resample import Resampled
 from geounet.spans import at_scene, by_scene
 from geounet.walk import Walk
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
     from geounet.area import Area
     from geounet.backends import Model, Step
+    from geounet.forgiving import Failures
     from geounet.model import ModelCard
+    from geounet.raster import RasterInfo, Reader
 
 log = logging.getLogger(__name__)
 
@@ -103,11 +105,11 @@ class Settled:
 
 
 @contextmanager
-def prepared(raster: str | Path, options: InferenceOptions, look: Look = NOWHERE) -> Iterator[Walk]:
+def prepared(raster: Imagery, options: InferenceOptions, look: Look = NOWHERE) -> Iterator[Walk]:
     """Open a raster, put the model on its device, settle the plan: all but the walk itself.
 
     Args:
-        raster: file or URL of an image.
+        raster: file or URL of an image, or a surface.
         options: what was asked for.
         look: layers of the network whose maps the step gives beside the probability, or alone.
     """
@@ -122,20 +124,21 @@ def named(options: InferenceOptions) -> Model:
     return baseline(options.model, options.scale) or load(options.model, options.scale)
 
 
-def fitted(model: Model, reader: Reader, raster: str | Path, options: InferenceOptions) -> Model:
+def fitted(model: Model, reader: Reader, raster: Imagery, options: InferenceOptions) -> Model:
     """Return the model for a raster; a baseline, or a scaling by scene, has to look at all of it.
 
     Args:
         model: as it was named.
         reader: of the grid that is inferred.
-        raster: file or URL of the scene.
+        raster: file or URL of the scene, or a surface.
         options: what was asked for.
     """
     if isinstance(model, Baseline):
         return model.fitted(reader)
     if not by_scene(model):
         return model
-    with open_raster(raster, bands=reader.info.bands, allow_vrt=options.allow_vrt) as scene:
+    bands, allow_vrt = reader.info.bands, options.allow_vrt
+    with closing(open_imagery(raster, bands=bands, allow_vrt=allow_vrt)) as scene:
         return at_scene(model, scene)
 
 
@@ -167,20 +170,19 @@ def walk_of(
 
 @contextmanager
 def opened(
-    raster: str | Path, model: Model, options: InferenceOptions, failures: Failures | None = None
+    raster: Imagery, model: Model, options: InferenceOptions, failures: Failures | None = None
 ) -> Iterator[Reader]:
     """Open a raster on the grid it is inferred on, once it is known to fit the model.
 
     Args:
-        raster: file or URL.
+        raster: file or URL, or a surface.
         model: that is to see it.
         options: what was asked for.
         failures: takes blocks that cannot be read; None has them raise.
     """
     with ExitStack() as stack:
-        reader: Reader = stack.enter_context(_read(raster, model.card, options))
-        if failures is not None:
-            reader = Forgiving(reader, failures)
+        reader = _read(raster, model.card, options, failures)
+        stack.callback(reader.close)
         card = model.for_raster(reader.info) if isinstance(model, Baseline) else model.card
         check_bands(options.bands, card)
         check_fit(reader, card, scaled=options.scale != "auto")
@@ -194,11 +196,14 @@ def opened(
         yield grid
 
 
-def _read(raster: str | Path, card: ModelCard, options: InferenceOptions) -> RasterReader:
+def _read(
+    raster: Imagery, card: ModelCard, options: InferenceOptions, failures: Failures | None
+) -> Reader:
     """The reader of the bands that were asked for, or of those that the file names as the card."""
-    reader = open_raster(raster, bands=options.bands, allow_vrt=options.allow_vrt)
+    opening = partial(open_imagery, raster, allow_vrt=options.allow_vrt, failures=failures)
+    reader = opening(bands=options.bands)
     bands = named_bands(reader.info, card) if options.bands is None else None
-    if bands is None or bands == reader.bands:
+    if bands is None or bands == reader.info.bands:
         return reader
     reader.close()
     numbers = ",".join(map(str, bands))
@@ -206,7 +211,7 @@ def _read(raster: str | Path, card: ModelCard, options: InferenceOptions) -> Ras
         "%s: takes bands %s, which the file calls %s; --bands chooses others",
         *(reader.info.path, numbers, ", ".join(card.bands)),
     )
-    return open_raster(raster, bands=bands, allow_vrt=options.allow_vrt)
+    return opening(bands=bands)
 
 
 def bands_of(info: RasterInfo, options: InferenceOptions) -> tuple[int, ...] | None:

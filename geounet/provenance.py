@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from geounet import __version__
 from geounet.model import BASELINES, OnnxModel, Segmenter, find_model
+from geounet.opening import identity_of
 from geounet.options import SIDES, WITHOUT_EFFECT
 from geounet.sources import identity
 from geounet.state import FORMAT
 
 if TYPE_CHECKING:
     from geounet.backends import Model
+    from geounet.opening import Imagery
     from geounet.options import PredictOptions
     from geounet.raster import RasterInfo
     from geounet.walk import Walk
@@ -31,7 +33,7 @@ FURTHER = "further outputs"
 
 
 def facts_of(
-    raster: str | Path, walk: Walk, options: PredictOptions, key: dict[str, Any]
+    raster: Imagery, walk: Walk, options: PredictOptions, key: dict[str, Any]
 ) -> dict[str, Any]:
     """Return software, input, model and settled options, as plain JSON, with the key beside."""
     step, plan = walk.step, walk.plan
@@ -41,7 +43,7 @@ def facts_of(
     return _plain(
         {
             "software": SOFTWARE,
-            "input": identity(raster),
+            "input": identity_of(raster),
             "model": asdict(step.card),
             "options": _asked(options) | settled,
             "asked": {name: value for name, value in key.items() if name != FURTHER},
@@ -98,6 +100,8 @@ def files_read(info: RasterInfo) -> str:
 
     Overviews and statistics, which a viewer may write at any time, are left out.
     """
+    if info.sheets is not None:
+        return info.sheets.identity
     local = [file for file in info.files if not file.endswith(VIEWERS)]
     there = filter(os.path.exists, local)
     return ", ".join(sorted(map(identity, there)) or [str(info.path)])

@@ -24,6 +24,7 @@ from geounet.header import (
     check_pixels,
     check_place,
     choose_bands,
+    dates,
     read_crs,
 )
 from geounet.sources import find_source, identity
@@ -77,6 +78,10 @@ class RasterInfo:
     """The file's numbers of the bands a read returns, 1-based."""
     names: tuple[str, ...] = ()
     """What the file calls each of them; empty where it says nothing."""
+    taken: tuple[str, ...] = ()
+    """Dates that its tags tell, that of the acquisition first; as they stand there."""
+    sheets: Sheets | None = None
+    """Of a surface, which file counts where; None of a single file."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -107,6 +112,19 @@ class RasterInfo:
     def _steps(self) -> tuple[float, float, float] | None:
         """Length of a step along columns, along rows (m), and the angle between them (rad)."""
         return pixel_steps(self.crs, self.transform, self.shape)
+
+
+class Sheets(Protocol):
+    """What is known of the files that a raster is put together from."""
+
+    @property
+    def identity(self) -> str:
+        """One line that changes when one of them does."""
+        ...
+
+    def names_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.object_]:
+        """Return the name of the file that counts at each point in the CRS."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -303,6 +321,7 @@ def open_raster(
             files=tuple(handle.files),
             bands=chosen,
             names=band_names(handle, chosen),
+            taken=dates(handle),
         )
         masking = find_masking(handle, chosen)
     return RasterReader(source, info, chosen, masking)

@@ -73,7 +73,7 @@ class Targets:
         """Whether all of them stand there, and nothing waits to be gone on with."""
         return all(map(Path.exists, self.paths)) and not is_unfinished(self.footprints)
 
-    def check(self, raster: str | Path, *, overwrite: bool, resume: bool = False) -> None:
+    def check(self, inputs: Sequence[str | Path], *, overwrite: bool, resume: bool = False) -> None:
         """Refuse what could not be written in the end, before the work starts.
 
         Raises:
@@ -96,7 +96,7 @@ class Targets:
         ]
         for path, known in wanted:
             if path is not None:
-                check_target(path, inputs=[raster], overwrite=overwrite, suffixes=known)
+                check_target(path, inputs=inputs, overwrite=overwrite, suffixes=known)
         if len({path.absolute() for path in self.paths}) < len(self.paths):
             raise OptionError("two outputs have the same path; give each its own")
         kinds = [path.suffix.lower() for path in self.vectors]

@@ -34,6 +34,8 @@ FLOORS = (
         "imagery",
         "rle",
     },
+    {"surface"},
+    {"opening"},
     {"footprints", "infer", "seams", "contact", "stitch", "baselines"},
     {"page", "project", "walk", "annotations"},
     {"prepare"},

@@ -141,7 +141,7 @@ def test_a_raster_that_is_gone_has_no_bad_blocks(damaged):
     with open_raster(path) as reader:
         path.unlink()
         with pytest.raises(RasterError, match="is gone or cannot be reached"):
-            Forgiving(reader, failures).read(Window(0, 0, 260, 200))
+            Forgiving(reader, failures.add).read(Window(0, 0, 260, 200))
 
 
 def test_the_exit_code_says_that_something_is_missing(damaged, tmp_path, capsys, monkeypatch):

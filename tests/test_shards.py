@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import fsspec
 import numpy as np
@@ -27,6 +28,7 @@ from geounet.shards.merge import MergeOptions, merge
 from geounet.shards.part import Part
 from geounet.shards.share import Share, owners
 from geounet.shards.shelf import shelf_of
+from geounet.surface import Surface
 
 pytestmark = pytest.mark.filterwarnings("ignore::geounet.errors.GeounetWarning")
 
@@ -58,7 +60,8 @@ def task(raster, folder, options, share="1/1", parts=None):
     """A task of a raster, for an output in a folder."""
     out = folder / "o.gpkg"
     place = str(folder.parent / f"{folder.name}-parts") if parts is None else parts
-    return Task(raster=str(raster), out=out, options=options, share=Share.parse(share), parts=place)
+    raster = raster if isinstance(raster, Surface) else str(raster)
+    return Task(raster=raster, out=out, options=options, share=Share.parse(share), parts=place)
 
 
 def shards(raster, folder, options, count, parts=None):
@@ -364,3 +367,23 @@ def test_the_command_line_says_what_to_do_next(town, tmp_path, capsys):
     assert "geounet: error: " in capsys.readouterr().err
     assert main(["predict", *words, "--parts", "x"]) == 2
     shutil.rmtree(out + ".parts")
+
+
+def test_a_surface_of_sheets_comes_in_parts_too(make_raster, tmp_path):
+    """Its buildings know their sheets as they do in one process; changed sheets are refused."""
+    rng = np.random.default_rng(4)
+    image = rng.integers(0, 2, (12, 15)).repeat(9, 0).repeat(9, 1)[:100, :130] * np.uint8(200)
+    grid, sheets = Affine(0.5, 0, 5e5, 0, -0.5, 5e6), []
+    for left, right in ((0, 70), (60, 130)):
+        there = grid @ Affine.translation(left, 0)
+        part = image[:, left:right].astype(np.uint8)
+        sheets.append(str(make_raster(part, transform=there, name=f"sheet{left}.tif")))
+    surface = Surface.of(sheets)
+    whole, options = asked(tmp_path / "whole"), asked(tmp_path / "a")
+    predict(surface, tmp_path / "whole" / "o.gpkg", whole)
+    place = shards(surface, tmp_path / "a", options, 3)
+    merged(tmp_path / "a", place, options)
+    assert contents(tmp_path / "a") == contents(tmp_path / "whole")
+    Path(sheets[1]).touch()
+    with pytest.raises(RasterError, match="is not what it was when the parts were made"):
+        merged(tmp_path / "a", place, options, overwrite=True)

@@ -216,6 +216,18 @@ def _moved(table: gpd.GeoDataFrame, info: RasterInfo, out_crs: CRS | None) -> gp
     return table.set_geometry(gpd.GeoSeries(moved, index=table.index, crs=out_crs))
 
 
+def _sources(
+    polygons: NDArray[np.object_], info: RasterInfo, options: TableOptions
+) -> NDArray[np.object_]:
+    """Return the name of the raster, or of the sheet that counts at a point of each polygon."""
+    names = np.full(len(polygons), options.source, object)
+    if info.sheets is not None:
+        points = shapely.point_on_surface(polygons)
+        found = info.sheets.names_at(shapely.get_x(points), shapely.get_y(points))
+        names[found != ""] = found[found != ""]
+    return names
+
+
 def _table(made: Outlined, info: RasterInfo, options: TableOptions) -> gpd.GeoDataFrame:
     import geopandas as gpd  # noqa: PLC0415 - not before the network has begun
 
@@ -236,6 +248,6 @@ def _table(made: Outlined, info: RasterInfo, options: TableOptions) -> gpd.GeoDa
         "regularized": made.regularized,
         "touches_edge": made.touches_edge,
         "review": ((confidence < UNSURE) | made.touches_edge | odd).astype(np.int32),
-        "source": np.full(len(made), options.source, object),
+        "source": _sources(polygons, info, options),
     }
     return gpd.GeoDataFrame(columns, geometry=polygons)

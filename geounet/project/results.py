@@ -25,8 +25,8 @@ RGB = 3
 class Results:
     """What a run has made of a raster."""
 
-    raster: str
-    """The raster's path, or GDAL's name of it."""
+    raster: str | None
+    """The raster's path, or GDAL's name of it; None where there is not one file."""
     info: RasterInfo
     """Of the raster as it was read."""
     bands: tuple[int, ...] | None
@@ -46,7 +46,7 @@ class Results:
 
     def as_layers(self) -> list[Layer]:
         """Return the layers of a project, the topmost first; rasters made here start hidden."""
-        return [*self._vectors(), *self._rasters(), self._scene()]
+        return [*self._vectors(), *self._rasters(), *self._scene()]
 
     def _vectors(self) -> Iterator[Layer]:
         kind = self.footprints.suffix.lower()
@@ -79,14 +79,15 @@ class Results:
                 name=name, source=str(path), kind="raster", crs=crs, look=look, visible=False
             )
 
-    def _scene(self) -> Layer:
-        """The raster; bytes QGIS draws by what the file says of its bands, alpha included."""
+    def _scene(self) -> Iterator[Layer]:
+        """The raster, if it is one file; bytes QGIS draws by what that says of its bands, alpha too."""
         bands = self.bands or tuple(range(1, self.info.count + 1))
         plain = self.bands is None and self.info.dtype == "uint8"
-        return Layer(
-            name=self.info.path.stem,
-            source=self.raster,
-            kind="raster",
-            crs=self.info.crs,
-            look=None if plain else colours(bands[:RGB] if len(bands) >= RGB else bands[:1]),
-        )
+        if self.raster is not None:
+            yield Layer(
+                name=self.info.path.stem,
+                source=self.raster,
+                kind="raster",
+                crs=self.info.crs,
+                look=None if plain else colours(bands[:RGB] if len(bands) >= RGB else bands[:1]),
+            )

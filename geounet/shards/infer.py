@@ -12,6 +12,7 @@ from geounet.backends.engine import make_step
 from geounet.errors import OptionError, PartError, TargetError
 from geounet.forgiving import Failures
 from geounet.journal import Journal
+from geounet.opening import Imagery, paths_of
 from geounet.options import PredictOptions, targets
 from geounet.outputs import staged
 from geounet.predict import ordered, watched
@@ -46,8 +47,8 @@ PLACE = ".parts"
 class Task:
     """One share of a prediction: all that another machine must be told."""
 
-    raster: str
-    """File or URL."""
+    raster: Imagery
+    """File or URL, or a surface of many sheets."""
     out: Path
     """Vector file that is made of all parts in the end."""
     options: PredictOptions
@@ -240,7 +241,7 @@ def _check(task: Task, shelf: Shelf) -> None:
         raise OptionError(
             "embeddings are not kept in parts; leave --embeddings out, geounet embed writes them"
         )
-    targets(task.out, options).check(task.raster, overwrite=True)
+    targets(task.out, options).check(paths_of(task.raster), overwrite=True)
     if task.name in shelf.names() and not (options.resume or options.overwrite):
         raise TargetError(
             f"{shelf}: holds {task.name} already; pass --resume to leave it, or --overwrite to "

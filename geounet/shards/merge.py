@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import closing, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from geounet.assemble import Assembly
 from geounet.companions import write_companions
@@ -14,10 +14,10 @@ from geounet.errors import OptionError, RasterError
 from geounet.fit import target_gsd
 from geounet.journal import strips
 from geounet.model import ModelCard
+from geounet.opening import open_imagery
 from geounet.options import PredictOptions
 from geounet.predict import Result
 from geounet.provenance import files_read
-from geounet.raster import open_raster
 from geounet.relay import relay
 from geounet.resample import Resampled
 from geounet.result import peak_memory
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from geounet.footprints.parts.store import Store
-    from geounet.order import Order
     from geounet.raster import Reader
     from geounet.shards.gather import Whole
     from geounet.shards.run import Run
@@ -69,10 +68,13 @@ def merge(
     options = options or MergeOptions()
     if targets.embeddings is not None:
         raise OptionError("parts hold no embeddings; leave --embeddings out")
-    targets.check("", overwrite=options.overwrite)
-    with State(targets.footprints) as state:
+    targets.check([], overwrite=options.overwrite)
+    with State(targets.footprints) as state, ExitStack() as stack:
         whole = gather(parts, state.work)
-        order = whole.run.order(targets)
+        reader = _reader(whole.run, targets, options)
+        if reader is not None:
+            stack.callback(reader.close)
+        order = whole.run.order(targets, None if reader is None else reader.info.sheets)
         if order.wants_q and not whole.run.has_q:
             raise OptionError(
                 "the parts hold no pixels, so there is nothing to make a raster or run lengths of; "
@@ -80,27 +82,18 @@ def merge(
             )
         order.check()
         check_space(needs(order))
-        return _written(whole, order, state, options, progress)
-
-
-def _written(
-    whole: Whole,
-    order: Order,
-    state: State,
-    options: MergeOptions,
-    progress: Callable[[int, int], None],
-) -> Result:
-    tally, split = Tally(), order.outlines.split
-    with (
-        order.store(state.work) if split else nullcontext() as store,
-        Assembly(order, state.work, store, tally) as assembly,
-    ):
+        tally = Tally()
+        store = stack.enter_context(order.store(state.work)) if order.outlines.split else None
+        assembly = stack.enter_context(Assembly(order, state.work, store, tally))
         with tally.clock("total"):
             _replay(whole, assembly, store, progress)
             polygons = assembly.write(whole.run.facts)
         result = _result(whole, assembly, tally, polygons)
-        _write_companions(whole.run, assembly, options, result)
-    return result
+        if reader is not None:
+            told, facts = _asked(whole.run, options), whole.run.facts
+            imagery = whole.run.imagery
+            write_companions(assembly, reader, imagery, told, facts, result.as_dict())
+        return result
 
 
 def _replay(
@@ -155,30 +148,29 @@ def _result(whole: Whole, assembly: Assembly, tally: Tally, polygons: int) -> Re
     )
 
 
-def _write_companions(run: Run, assembly: Assembly, options: MergeOptions, result: Result) -> None:
-    """Write the page and the project: for these alone the raster is opened."""
-    targets = assembly.order.targets
-    if targets.report is None and targets.project is None:
-        return
-    asked: dict[str, Any] = run.facts["options"]
-    bands = None if asked["bands"] is None else tuple(asked["bands"])
-    told = PredictOptions(bands=bands, allow_vrt=options.allow_vrt)
-    with closing(_reader(run, told)) as reader:
-        write_companions(assembly, reader, run.raster, told, run.facts, result.as_dict())
+def _asked(run: Run, options: MergeOptions) -> PredictOptions:
+    """Return the options that the raster is opened with."""
+    bands = run.facts["options"]["bands"]
+    bands = None if bands is None else tuple(bands)
+    return PredictOptions(bands=bands, allow_vrt=options.allow_vrt)
 
 
-def _reader(run: Run, options: PredictOptions) -> Reader:
-    """Open the raster on the grid that was inferred.
+def _reader(run: Run, targets: Targets, options: MergeOptions) -> Reader | None:
+    """Open what was inferred, on its grid, where parts do not say enough: which sheet, a picture.
 
     Raises:
         RasterError: it is not there, or changed.
     """
-    reader = open_raster(run.raster, bands=options.bands, allow_vrt=options.allow_vrt)
-    if files_read(reader.info) != run.key["input"]:
+    if run.raster["surface"] is None and targets.report is None and targets.project is None:
+        return None
+    asked = _asked(run, options)
+    reader = open_imagery(run.imagery, bands=asked.bands, allow_vrt=asked.allow_vrt)
+    found = files_read(reader.info)
+    if found != run.key["input"]:
         reader.close()
         raise RasterError(
-            f"{run.raster}: is not what it was when the parts were made ({files_read(reader.info)}, "
-            f"expected {run.key['input']}); leave --report and --project out"
+            f"{reader.info.path}: is not what it was when the parts were made ({found}, expected "
+            f"{run.key['input']}); infer the shards again, or leave --report and --project out"
         )
     card = ModelCard.from_json(json.dumps(run.facts["model"]))
     gsd = target_gsd(reader.info, card, run.facts["options"]["gsd"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,11 +15,15 @@ from pyproj import CRS
 from geounet.area import Area
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.table import TableOptions
+from geounet.opening import paths_of
 from geounet.order import Order
 from geounet.prepare import Settled
 from geounet.raster import RasterInfo
+from geounet.surface import Surface, SurfaceOptions
 
 if TYPE_CHECKING:
+    from geounet.opening import Imagery
+    from geounet.raster import Sheets
     from geounet.targets import Targets
     from geounet.walk import Walk
 
@@ -28,8 +32,8 @@ if TYPE_CHECKING:
 class Run:
     """A run in plain JSON; two parts are of one run when all of this is the same."""
 
-    raster: str
-    """File with its folder, or URL."""
+    raster: dict[str, Any]
+    """Paths or URLs of what is read; of a surface, what else makes it."""
     key: dict[str, Any]
     """What makes two runs the same."""
     settled: dict[str, Any]
@@ -50,7 +54,7 @@ class Run:
     @classmethod
     def of(
         cls,
-        raster: str | Path,
+        raster: Imagery,
         walk: Walk,
         order: Order,
         *,
@@ -61,7 +65,7 @@ class Run:
         """Return the run of a walk and its order.
 
         Args:
-            raster: file or URL.
+            raster: file or URL, or a surface.
             walk: that is carried out.
             order: what shall be made of it.
             key: what makes two runs the same.
@@ -70,7 +74,7 @@ class Run:
         """
         outlines, area = order.outlines, walk.area
         return cls(
-            raster=_absolute(raster),
+            raster=_told(raster),
             key=key,
             settled=settled,
             facts=facts,
@@ -95,6 +99,16 @@ class Run:
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     @property
+    def imagery(self) -> Imagery:
+        """What was read; of a surface, the headers of its sheets are read again.
+
+        Raises:
+            RasterError: they cannot be.
+        """
+        paths, options = self.raster["paths"], self.raster["surface"]
+        return paths[0] if options is None else Surface.of(paths, SurfaceOptions(**options))
+
+    @property
     def info(self) -> RasterInfo:
         """Of the grid that is inferred."""
         words = dict(self.grid)
@@ -114,25 +128,27 @@ class Run:
         """Where a result is wanted."""
         return None if self.area is None else Area(shapely.from_wkb(self.area))
 
-    def order(self, targets: Targets) -> Order:
+    def order(self, targets: Targets, sheets: Sheets | None) -> Order:
         """Return what is to be made of the cells.
 
         Args:
             targets: where it goes.
+            sheets: of a surface, which of them counts where.
         """
-        info = self.info
+        info = replace(self.info, sheets=sheets)
         lists = {name: tuple(self.table[name]) for name in ("classes", "layers")}
         table = TableOptions(**{**self.table, **lists})
         outlines = OutlineOptions(**self.outlines, transform=info.transform, crs=info.crs)
         return Order(info, Settled.of_json(self.settled).plan, targets, table, outlines)
 
 
-_LISTS = ("block_shape", "files", "bands", "names")
+_LISTS = ("block_shape", "files", "bands", "names", "taken")
 
 
 def _words(info: RasterInfo) -> dict[str, Any]:
-    """What a raster is, as plain JSON."""
+    """What a raster is, as plain JSON; its sheets are told elsewhere."""
     words: dict[str, Any] = {entry.name: getattr(info, entry.name) for entry in fields(info)}
+    del words["sheets"]
     words |= {name: list(words[name]) for name in _LISTS}
     words |= {"path": str(info.path), "dtype": info.dtype.name, "transform": info.transform[:6]}
     return words | {"crs": None if info.crs is None else info.crs.to_wkt("WKT2_2019")}
@@ -142,5 +158,10 @@ def _plain(words: dict[str, Any]) -> dict[str, Any]:
     return {name: list(word) if isinstance(word, tuple) else word for name, word in words.items()}
 
 
+def _told(imagery: Imagery) -> dict[str, Any]:
+    options = _plain(asdict(imagery.options)) if isinstance(imagery, Surface) else None
+    return {"paths": [*map(_absolute, paths_of(imagery))], "surface": options}
+
+
 def _absolute(raster: str | Path) -> str:
-    return os.fspath(raster) if "://" in os.fspath(raster) else str(Path(raster).resolve())
+    return os.fspath(raster) if "://" in os.fspath(raster) else str(Path(raster).absolute())

@@ -1,0 +1,332 @@
+"""Many sheets as one raster: pixels, overlaps, other grids, and the footprints found on them."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyproj import CRS, Transformer
+from rasterio.windows import Window
+
+from geounet.errors import OptionError, RasterError
+from geounet.forgiving import Failures
+from geounet.surface import Surface, SurfaceOptions
+from geounet.surface import reader as surface_reader
+
+GRID = Affine(0.13, 0, 340_000.1, 0, -0.13, 3_056_000.7)
+"""What no float holds exactly."""
+
+
+def image(shape=(130, 170), bands=1, seed=0):
+    """Noise: no two places look alike."""
+    return np.random.default_rng(seed).integers(1, 255, (bands, *shape)).astype(np.uint8)
+
+
+def cut(make_raster, array, boxes, grid=GRID, **profile):
+    """Write the boxes (top, bottom, left, right) of an array as sheets; return their paths."""
+    paths = []
+    for at, (top, bottom, left, right) in enumerate(boxes):
+        there = grid @ Affine.translation(left, top)
+        part = array[:, top:bottom, left:right]
+        name = f"sheet{at:02}.tif"
+        paths.append(str(make_raster(part, transform=there, name=name, **profile)))
+    return paths
+
+
+def whole(reader):
+    """All pixels of a reader."""
+    return reader.read(Window(0, 0, reader.info.width, reader.info.height))
+
+
+def windows(shape, rng, count=12):
+    """Windows anywhere inside a shape."""
+    for _ in range(count):
+        (top, bottom), (left, right) = (
+            np.sort(rng.choice(size + 1, 2, replace=False)).tolist() for size in shape
+        )
+        yield Window(left, top, right - left, bottom - top)
+
+
+@st.composite
+def cuts(draw, shape):
+    """Draw boxes that cover a shape, in rows and columns with overlaps of their own."""
+    spans = []
+    for size in shape:
+        inner = draw(st.lists(st.integers(1, size - 1), unique=True, max_size=3))
+        edges = [0, *sorted(inner), size]
+        more = draw(st.integers(0, 20))
+        spans.append([(max(a - more, 0), min(b + more, size)) for a, b in pairwise(edges)])
+    return [(*rows, *cols) for rows in spans[0] for cols in spans[1]]
+
+
+@given(boxes=cuts((60, 75)), rule=st.sampled_from(["first", "centre"]), seed=st.integers(0, 99))
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_sheets_read_like_the_raster_they_were_cut_from(make_raster, boxes, rule, seed):
+    """Whatever the cut, the overlap and the window: the pixels, the place and the size."""
+    array, rng = image((60, 75), 2, seed), np.random.default_rng(seed)
+    paths = cut(make_raster, array, boxes)
+    rng.shuffle(paths)
+    surface = Surface.of(paths, SurfaceOptions(overlap=rule))
+    assert surface.info.shape == (60, 75)
+    assert np.allclose(surface.info.transform, GRID, rtol=0, atol=1e-8)
+    assert surface.info.crs == CRS("EPSG:32633")
+    assert not surface.refused
+    with surface.open() as reader:
+        for window in windows((60, 75), rng):
+            patch = reader.read(window)
+            assert (patch.data == array[:, *window.toslices()]).all()
+            assert patch.valid.all()
+            assert reader.holds_data(window)
+
+
+def test_a_result_is_read_into_the_arrays_that_are_given(make_raster):
+    """What the walk hands in is filled, also where it is a part of larger arrays."""
+    array = image()
+    paths = cut(make_raster, array, [(0, 70, 0, 170), (60, 130, 0, 90), (60, 130, 80, 170)])
+    with Surface.of(paths).open() as reader:
+        window = Window(3, 40, 150, 80)
+        room = whole(reader)
+        room.data[:], room.valid[:] = 7, False
+        found = reader.read(window, room.part(window))
+        assert np.shares_memory(found.data, room.data)
+        assert (room.data[:, *window.toslices()] == array[:, *window.toslices()]).all()
+        assert (room.data[:, :40] == 7).all()
+
+
+def test_nodata_falls_through_to_the_sheet_below(make_raster):
+    """Where a sheet has nodata the other one counts, and only where all have none it is nodata."""
+    rng = np.random.default_rng(3)
+    boxes = [(0, 80, 0, 100), (0, 80, 40, 170), (50, 130, 0, 170)]
+    arrays = [np.where(rng.random((130, 170)) < 0.4, 0, image(seed=at)[0]) for at in range(3)]
+    paths = [
+        cut(make_raster, array[None], [box], nodata=0)[0]
+        if at == 0
+        else str(make_raster(
+            array[box[0] : box[1], box[2] : box[3]], nodata=0, name=f"sheet{at:02}.tif",
+            transform=GRID @ Affine.translation(box[2], box[0]),
+        ))
+        for at, (array, box) in enumerate(zip(arrays, boxes, strict=True))
+    ]  # fmt: skip
+    for rule in ("first", "centre"):
+        expected, valid = brute(arrays, boxes, rule, (130, 170))
+        with Surface.of(paths, SurfaceOptions(overlap=rule)).open() as reader:
+            patch = whole(reader)
+            assert (patch.valid == valid).all()
+            assert (patch.data[0][valid] == expected[valid]).all()
+            for window in windows((130, 170), rng):
+                part = reader.read(window)
+                assert (part.data == patch.data[:, *window.toslices()]).all()
+                assert (part.valid == patch.valid[window.toslices()]).all()
+
+
+def brute(arrays, boxes, rule, shape):
+    """Ask every pixel alone which sheet counts; 0 is nodata."""
+    expected, valid = np.zeros(shape, np.uint8), np.zeros(shape, bool)
+    for row in range(shape[0]):
+        for col in range(shape[1]):
+            costs = []
+            for at, (array, (top, bottom, left, right)) in enumerate(
+                zip(arrays, boxes, strict=True)
+            ):
+                if top <= row < bottom and left <= col < right and array[row, col]:
+                    down, across = row + 0.5 - (top + bottom) / 2, col + 0.5 - (left + right) / 2
+                    costs.append((0 if rule == "first" else down**2 + across**2, at))
+            if costs:
+                expected[row, col], valid[row, col] = arrays[min(costs)[1]][row, col], True
+    return expected, valid
+
+
+def dated(path, word):
+    """Write a date into a TIFF's own tag."""
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(TIFFTAG_DATETIME=word)
+
+
+def test_the_newest_sheet_counts_by_item_then_acquisition_then_file(make_raster):
+    """A STAC item beside a sheet says its date, else its tags, the acquisition before the file."""
+    arrays = [np.full((1, 20, 30), value, np.uint8) for value in (10, 20, 30)]
+    paths = [cut(make_raster, each, [(0, 20, 0, 30)])[0] for each in arrays[:1]]
+    paths += [
+        str(make_raster(each, transform=GRID, name=f"other{at}.tif"))
+        for at, each in enumerate(arrays[1:])
+    ]
+    for path, word in zip(paths, ("2021:01:01 00:00:00", "2022:01:01 00:00:00", "2020:01:01 00:00:00"), strict=True):  # fmt: skip
+        dated(path, word)
+
+    def winner():
+        with Surface.of(paths, SurfaceOptions(overlap="newest")).open() as reader:
+            return int(np.unique(whole(reader).data).item())
+
+    assert winner() == 20
+    with rasterio.open(paths[1], "r+") as file:
+        file.update_tags(ns="IMAGERY", ACQUISITIONDATETIME="2019-05-01 10:00:00")
+    assert winner() == 10
+    item = {"stac_version": "1.0.0", "properties": {"datetime": "2023-07-01T00:00:00Z"}}
+    Path(paths[2]).with_suffix(".json").write_text(json.dumps(item), encoding="utf-8")
+    assert winner() == 30
+
+
+def test_newest_is_refused_when_a_sheet_has_no_date(make_raster):
+    """Nobody guesses a date: one line names the sheet and another rule."""
+    paths = cut(make_raster, image(), [(0, 130, 0, 100), (0, 130, 80, 170)])
+    with pytest.raises(OptionError, match=r"sheet00\.tif: does not say when .* --overlap centre"):
+        Surface.of(paths, SurfaceOptions(overlap="newest"))
+
+
+def test_a_gap_of_a_pixel_stays_a_gap(make_raster):
+    """Where no sheet lies there is no data, and holds_data says so without reading."""
+    paths = cut(make_raster, image(), [(0, 130, 0, 100), (0, 130, 101, 170)])
+    with Surface.of(paths).open() as reader:
+        valid = whole(reader).valid
+        assert valid.sum() == 130 * 169
+        assert not valid[:, 100].any()
+        assert not reader.holds_data(Window(100, 0, 1, 130))
+        assert reader.holds_data(Window(99, 0, 2, 130))
+
+
+HOME = "EPSG:32645"
+
+
+def ground(grid, shape, crs=HOME):
+    """A wave over the ground, drawn on a grid: a tenth of a pixel of 0.13 m is 60 or less."""
+    rows, cols = np.indices(shape) + 0.5
+    x, y = grid @ (cols, rows)
+    if crs != HOME:
+        x, y = Transformer.from_crs(crs, HOME, always_xy=True).transform(x, y)
+    waves = np.sin((x - 340_000) / 1.6) + np.sin((y - 3_056_000) / 1.6)
+    return np.rint(8_000 + 3_700 * waves).astype(np.uint16)
+
+
+def beside(crs, gsd, turn):
+    """A grid that lies to the right of the first 200 columns of GRID, and over some of them."""
+    x, y = GRID @ (180.3, -10.6)
+    if crs != HOME:
+        x, y = Transformer.from_crs(HOME, crs, always_xy=True).transform(x, y)
+    step = gsd / 111_000 if crs == "EPSG:4326" else gsd
+    return Affine(step, 0, x, 0, -step, y) @ Affine.rotation(turn)
+
+
+@pytest.mark.parametrize(
+    ("crs", "gsd", "turn", "rounds"),
+    [
+        (HOME, 0.13, 0, 60), ("EPSG:32646", 0.13, 0, 60), ("EPSG:4326", 0.13, 0, 60),
+        (HOME, 0.3, 0, 200), ("EPSG:32646", 0.05, 0, 60), (HOME, 0.13, 30, 60),
+    ],
+)  # fmt: skip
+def test_a_sheet_of_another_grid_lands_in_its_place(make_raster, crs, gsd, turn, rounds):
+    """Another CRS, GSD, rotation or half a pixel: it shows what the others would show there.
+
+    `rounds` is what the curve of a wave loses between pixels; to be off by a tenth of one adds up
+    to 30.
+    """
+    shape = (400, 300)
+    paths = cut(make_raster, ground(GRID, shape)[None], [(0, 400, 0, 200)], crs=HOME)
+    there, size = beside(crs, gsd, turn), (min(240, int(30 / gsd)),) * 2
+    other = make_raster(ground(there, size, crs), transform=there, crs=crs, name="z.tif")
+    paths.append(str(other))
+    surface = Surface.of(paths, SurfaceOptions(overlap="first", crs=HOME))
+    assert not surface.refused
+    assert surface.info.crs == CRS(HOME)
+    col, row = ~GRID @ surface.info.transform @ (0.0, 0.0)
+    assert abs(col - round(col)) < 1e-6
+    with surface.open() as reader:
+        seen = whole(reader)
+        top, left = -round(row), -round(col)
+        for window in windows(surface.info.shape, np.random.default_rng(1), 6):
+            part = reader.read(window)
+            assert (part.data == seen.data[:, *window.toslices()]).all()
+            assert (part.valid == seen.valid[window.toslices()]).all()
+    high, wide = (min(b - a, c) for a, b, c in zip((top, left), surface.info.shape, shape, strict=True))  # fmt: skip
+    valid = seen.valid[top : top + high, left : left + wide]
+    off = seen.data[0].astype(int)[top : top + high, left : left + wide]
+    off = np.abs(off - ground(GRID, shape)[:high, :wide])
+    assert not off[:, :200].any(), "a sheet that shares the pixels is copied"
+    assert valid[:, 200:].sum() > 2_000
+    print(crs, gsd, turn, np.quantile(off[:, 200:][valid[:, 200:]], (.5, .98)))
+    assert np.quantile(off[:, 200:][valid[:, 200:]], 0.98) < rounds
+
+
+def test_a_resampled_sheet_leaves_no_gap_beside_its_neighbour(make_raster):
+    """Sheets whose edges meet on the ground meet on the surface, whatever their pixels are."""
+    array = np.full((1, 60, 50), 9, np.uint8)
+    edge = GRID @ Affine.translation(50, 0.4)
+    paths = cut(make_raster, array, [(0, 60, 0, 50)])
+    paths.append(str(make_raster(array, transform=edge, name="right.tif")))
+    with Surface.of(paths).open() as reader:
+        patch = whole(reader)
+        row = -round((~reader.info.transform @ GRID @ (0.0, 0.0))[1])
+        col = round((~reader.info.transform @ GRID @ (0.0, 0.0))[0])
+        inner = patch.valid[2:58, col : col + 99]
+        assert inner.all(), row
+        assert (patch.data[0][patch.valid] == 9).all()
+
+
+def test_the_pixels_are_those_of_most_ground(make_raster):
+    """CRS and lattice are the majority's by area, unless one that some sheets have is asked for."""
+    paths = cut(make_raster, ground(GRID, (90, 90))[None], [(0, 90, 0, 90)], crs=HOME)
+    there = beside("EPSG:32646", 0.13, 0)
+    other = ground(there, (80, 80), "EPSG:32646")
+    paths.append(str(make_raster(other, transform=there, crs="EPSG:32646", name="z.tif")))
+    assert Surface.of(paths).info.crs == CRS(HOME)
+    asked = Surface.of(paths, SurfaceOptions(crs="EPSG:32646"))
+    assert asked.info.crs == CRS("EPSG:32646")
+    assert Surface.of(paths, SurfaceOptions(crs="EPSG:3857")).info.crs == CRS(HOME)
+    with pytest.raises(OptionError, match="CRS nonsense is not known"):
+        Surface.of(paths, SurfaceOptions(crs="nonsense"))
+
+
+def test_sheets_far_coarser_than_the_others_are_left_out(make_raster):
+    """A sheet that shows a quarter of what the others do would blur them."""
+    paths = cut(make_raster, image(), [(0, 130, 0, 170)])
+    coarse = make_raster(image((9, 9)), transform=GRID @ Affine.scale(5), name="z.tif")
+    surface = Surface.of([*paths, str(coarse)])
+    assert [each.path for each in surface.refused] == [str(coarse)]
+    assert "too coarse beside the others" in surface.refused[0].why
+
+
+def test_sheets_that_lie_too_far_apart_are_refused(make_raster):
+    """A sheet that was given the wrong place is named instead of walked to."""
+    paths = cut(make_raster, image(), [(0, 130, 0, 80), (0, 130, 80, 170)])
+    stray = make_raster(image(), transform=GRID @ Affine.translation(9e6, 0), name="stray.tif")
+    with pytest.raises(RasterError, match=r"expected up to 4,000,000\), farthest .*stray\.tif"):
+        Surface.of([*paths, str(stray)])
+
+
+def test_few_sheets_are_open_at_a_time(make_raster, monkeypatch):
+    """The sheets asked for longest ago are closed, and opened again when they are needed."""
+    monkeypatch.setattr(surface_reader, "OPEN", 3)
+    boxes = [(0, 40, left, left + 10) for left in range(0, 170, 10)]
+    array = image((40, 170))
+    with Surface.of(cut(make_raster, array, boxes)).open() as reader:
+        for _ in range(2):
+            assert (whole(reader).data == array).all()
+            assert len(reader._held) <= 3
+
+
+def test_a_sheet_that_cannot_be_opened_is_named(make_raster, tmp_path):
+    """What is no raster, has no CRS, other bands or another type is left out, with its reason."""
+    paths = cut(make_raster, image(), [(0, 130, 0, 100), (0, 130, 80, 170)])
+    (tmp_path / "broken.tif").write_bytes(b"II*\0 and nothing more")
+    make_raster(image((20, 20)), crs=None, transform=None, name="nowhere.tif")
+    make_raster(image((20, 20), 3), transform=GRID, name="three.tif")
+    make_raster(image((20, 20)).astype(np.uint16), transform=GRID, name="deep.tif")
+    odd = [str(tmp_path / name) for name in ("broken.tif", "nowhere.tif", "three.tif", "deep.tif")]
+    surface = Surface.of([*odd, *paths])
+    assert [each.path for each in surface.refused] == sorted(odd)
+    told = {each.path.rpartition("/")[2]: each.why for each in surface.refused}
+    assert "has no CRS" in told["nowhere.tif"]
+    assert "has 3 bands (expected 1" in told["three.tif"]
+    assert "pixels are uint16 (expected uint8" in told["deep.tif"]
+    assert all("\n" not in why for why in told.values())
+    assert len(list(surface._lost())) == 2
+    with pytest.raises(RasterError, match="none of 2 sheets"):
+        Surface.of(odd[:2])
