@@ -18,7 +18,8 @@ SOME_FAILED = 3
 @click.argument("inputs", metavar="FOLDER|GLOB|LIST...", nargs=-1, required=True)
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path),
-    help="Folder to write to: footprints of each scene, and a report.",
+    help="Folder to write to: footprints of each scene, and a report; or FILE.gpkg: all scenes "
+    "as one surface.",
 )  # fmt: skip
 @draws
 @infers
@@ -31,6 +32,12 @@ SOME_FAILED = 3
     show_default=True,
     help="With a scene that fails: go on, the exit code is 3 then; or stop.",
 )
+@click.option(
+    "--overlap",
+    type=click.Choice(["centre", "first", "newest"]),
+    help="Of one surface, which scene counts where several have data: the one whose centre is "
+    "nearest, the first by name, or the one taken last.  [centre]",
+)
 @click.option("--max-errors", type=click.IntRange(0), help="Stop when more scenes failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -41,6 +48,7 @@ def command(
     *,
     on_error: str,
     max_errors: int | None,
+    overlap: Any,
     as_json: bool,
     quiet: bool,
     **rest: Any,
@@ -51,15 +59,25 @@ def command(
     and rasters.
 
     Example: geounet batch sheets/ --out maps/
+
+    Example: geounet batch sheets/ --out survey.gpkg
     """
+    from geounet.errors import OptionError
     from geounet.survey.find import find_scenes
     from geounet.survey.job import SurveyOptions, survey
+    from geounet.survey.whole import survey_whole
 
     rest.pop("verbose")
     sides = (rest[side] for side in SIDES if rest[side] is not None)
     scenes = find_scenes(inputs, [out, *sides])
     most = 0 if on_error == "fail" else max_errors
     options = SurveyOptions(predict=predict_options(rest), max_errors=most)
+    if out.suffix.lower() == ".gpkg":
+        with Bar(out.name, "tile", quiet=quiet) as bar:
+            whole = survey_whole(scenes, out, options, overlap or "centre", bar)
+        return _told_whole(whole, as_json=as_json, quiet=quiet)
+    if overlap is not None:
+        raise OptionError(f"--overlap is for one surface, got the folder {out}; name a FILE.gpkg")
     with Bar(out.name, "scene", quiet=quiet) as bar:
         tell = Told(bar, len(scenes))
         found = survey(scenes, out, options, progress=tell.progress, told=tell.outcome)
@@ -70,6 +88,27 @@ def command(
     if not quiet and not as_json:
         click.echo(_line(found, out), err=True)
     return SOME_FAILED if found.failed else 0
+
+
+def _told_whole(found: Any, *, as_json: bool, quiet: bool) -> int:
+    """Tell of a survey that is one surface; return the exit code."""
+    for each in found.failed:
+        click.echo(f"geounet: error: {each.error}", err=True)
+    click.echo(json.dumps(found.as_dict()) if as_json else "\n".join(map(str, found.result.out)))
+    if not quiet and not as_json:
+        click.echo(_words(found), err=True)
+    return SOME_FAILED if found.failed else 0
+
+
+def _words(found: Any) -> str:
+    sheets, failed, result = len(found.outcomes), len(found.failed), found.result
+    if result.finished_before:
+        return f"geounet: {result.out[0]} was finished before; left alone"
+    left = f", {failed:,} of them not wholly" if failed else ""
+    return (
+        f"geounet: {sheets:,} sheets as one surface{left}; {result.polygons:,} footprints in "
+        f"{result.seconds['total']:.0f} s"
+    )
 
 
 class Told:

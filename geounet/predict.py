@@ -70,7 +70,7 @@ def predict(
     """
     options, started = options or PredictOptions(), time.perf_counter()
     goals = targets(Path(out), options)
-    goals.check(paths_of(raster), overwrite=options.overwrite, resume=options.resume)
+    goals.check(*paths_of(raster), overwrite=options.overwrite, resume=options.resume)
     if options.resume and goals.finished:
         return finished_before(raster, goals, options)
     model = model or named(options)

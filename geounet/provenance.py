@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +12,7 @@ from geounet import __version__
 from geounet.model import BASELINES, OnnxModel, Segmenter, find_model
 from geounet.opening import identity_of
 from geounet.options import SIDES, WITHOUT_EFFECT
-from geounet.sources import identity
+from geounet.sources import identities, identity
 from geounet.state import FORMAT
 
 if TYPE_CHECKING:
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from geounet.walk import Walk
 
 SOFTWARE = f"geounet {__version__}"
-
-VIEWERS = (".aux.xml", ".ovr")
-"""Ends of files that others write beside a raster to show it."""
 
 FURTHER = "further outputs"
 """Name in a key of what does not change the footprints."""
@@ -96,15 +92,10 @@ def _plain(words: dict[str, Any]) -> dict[str, Any]:
 
 
 def files_read(info: RasterInfo) -> str:
-    """Return the files whose pixels are read, each with what changes when it does; URLs as typed.
-
-    Overviews and statistics, which a viewer may write at any time, are left out.
-    """
+    """Return the files whose pixels are read, each with what changes when it does."""
     if info.sheets is not None:
         return info.sheets.identity
-    local = [file for file in info.files if not file.endswith(VIEWERS)]
-    there = filter(os.path.exists, local)
-    return ", ".join(sorted(map(identity, there)) or [str(info.path)])
+    return ", ".join(identities(info.files) or [str(info.path)])
 
 
 def _identity_of(model: str | Path | Model) -> str:

@@ -6,10 +6,17 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geounet.drivers import KNOWN, check_png, check_sidecars, driver_of, read_head, reason
 from geounet.errors import RasterError
 from geounet.vrt import check_vrt, is_markup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+VIEWERS = (".aux.xml", ".ovr")
+"""Ends of files that others write beside a raster to show it."""
 
 URL_DRIVERS = {
     ".png": "PNG",
@@ -84,6 +91,15 @@ def identity(path: str | Path) -> str:
     except OSError as error:
         raise RasterError(f"{path}: {reason(error)}; check the path") from error
     return f"{file} {found.st_size} {found.st_mtime_ns}"
+
+
+def identities(files: Iterable[str]) -> list[str]:
+    """Return the identity of each file that is there, sorted.
+
+    Overviews and statistics, which a viewer may write at any time, are left out.
+    """
+    local = (file for file in files if not file.endswith(VIEWERS))
+    return sorted(map(identity, filter(os.path.exists, local)))
 
 
 def _remote(url: str, *, allow_vrt: bool) -> Source:

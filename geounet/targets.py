@@ -73,7 +73,7 @@ class Targets:
         """Whether all of them stand there, and nothing waits to be gone on with."""
         return all(map(Path.exists, self.paths)) and not is_unfinished(self.footprints)
 
-    def check(self, inputs: Sequence[str | Path], *, overwrite: bool, resume: bool = False) -> None:
+    def check(self, *inputs: str | Path, overwrite: bool, resume: bool = False) -> None:
         """Refuse what could not be written in the end, before the work starts.
 
         Raises:

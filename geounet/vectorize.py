@@ -113,7 +113,7 @@ def trace_reader(
         raise OptionError(f"threshold must lie above 0 and up to 1, got {options.threshold}")
     tally = Tally()
     targets, info = Targets(Path(out), also=tuple(map(Path, options.also))), reader.info
-    targets.check([source], overwrite=options.overwrite)
+    targets.check(source, overwrite=options.overwrite)
     if info.count != 1:
         raise RasterError(f"{source}: has {info.count} bands, a mask or probability has one")
     plan, table = _plan(info, options), _table(info, options)

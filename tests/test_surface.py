@@ -218,15 +218,14 @@ def beside(crs, gsd, turn):
 @pytest.mark.parametrize(
     ("crs", "gsd", "turn", "rounds"),
     [
-        (HOME, 0.13, 0, 60), ("EPSG:32646", 0.13, 0, 60), ("EPSG:4326", 0.13, 0, 60),
-        (HOME, 0.3, 0, 200), ("EPSG:32646", 0.05, 0, 60), (HOME, 0.13, 30, 60),
+        (HOME, 0.13, 0, 30), ("EPSG:32646", 0.13, 0, 30), ("EPSG:4326", 0.13, 0, 30),
+        (HOME, 0.3, 0, 60), ("EPSG:32646", 0.05, 0, 60), (HOME, 0.13, 30, 30),
     ],
 )  # fmt: skip
 def test_a_sheet_of_another_grid_lands_in_its_place(make_raster, crs, gsd, turn, rounds):
     """Another CRS, GSD, rotation or half a pixel: it shows what the others would show there.
 
-    `rounds` is what the curve of a wave loses between pixels; to be off by a tenth of one adds up
-    to 30.
+    To be off by a tenth of a pixel makes 30; other GSDs blur the waves beside.
     """
     shape = (400, 300)
     paths = cut(make_raster, ground(GRID, shape)[None], [(0, 400, 0, 200)], crs=HOME)
@@ -251,7 +250,6 @@ def test_a_sheet_of_another_grid_lands_in_its_place(make_raster, crs, gsd, turn,
     off = np.abs(off - ground(GRID, shape)[:high, :wide])
     assert not off[:, :200].any(), "a sheet that shares the pixels is copied"
     assert valid[:, 200:].sum() > 2_000
-    print(crs, gsd, turn, np.quantile(off[:, 200:][valid[:, 200:]], (.5, .98)))
     assert np.quantile(off[:, 200:][valid[:, 200:]], 0.98) < rounds
 
 

@@ -80,7 +80,7 @@ class Results:
             )
 
     def _scene(self) -> Iterator[Layer]:
-        """The raster, if it is one file; bytes QGIS draws by what that says of its bands, alpha too."""
+        """The raster, if it is one file; bytes QGIS draws by what its bands are, alpha too."""
         bands = self.bands or tuple(range(1, self.info.count + 1))
         plain = self.bands is None and self.info.dtype == "uint8"
         if self.raster is not None:

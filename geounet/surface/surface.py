@@ -15,7 +15,8 @@ import shapely
 from rasterio.windows import Window
 
 from geounet.errors import RasterError
-from geounet.raster import RasterInfo, identity, open_raster
+from geounet.raster import RasterInfo, open_raster
+from geounet.sources import identities
 from geounet.surface.lattice import check_coarse, choose_lattice
 from geounet.surface.overlap import cost_of
 from geounet.surface.placed import Placed
@@ -149,8 +150,9 @@ class Surface:
     @cached_property
     def identity(self) -> str:
         """One line that changes when a pixel may: sheets, their files, and the rule."""
-        files = (identity(file) for file in sorted(self.info.files) if os.path.exists(file))  # noqa: PTH110 - as GDAL names them
-        told = sha256("\n".join([*files, *map(str, self.lattice.transform)]).encode()).hexdigest()
+        words = [*identities(self.info.files), *(sheet.path for sheet in self.sheets)]
+        words += map(str, self.lattice.transform)
+        told = sha256("\n".join(words).encode()).hexdigest()
         count = f"{len(self.sheets)} sheets in {self.info.path}"
         return f"{count}, overlap {self.options.overlap}, {told[:16]}"
 

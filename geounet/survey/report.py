@@ -31,16 +31,25 @@ def write_reports(folder: Path, outcomes: Sequence[Outcome], facts: dict[str, An
     Raises:
         OutputError: one of them cannot be written.
     """
+    write_lines(folder / LINES, outcomes)
     rows = [told(outcome) for outcome in outcomes]
-    with staged(folder / LINES) as lines:
-        text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-        lines.write_text(text, encoding="utf-8")
     with staged(folder / TABLE) as table, table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     with staged(folder / PAGE) as path:
         path.write_text(page(folder, outcomes, facts), encoding="utf-8", newline="\n")
+
+
+def write_lines(path: Path, outcomes: Sequence[Outcome]) -> None:
+    """Write a line of JSON a scene.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with staged(path) as lines:
+        text = "".join(f"{json.dumps(told(it), ensure_ascii=False)}\n" for it in outcomes)
+        lines.write_text(text, encoding="utf-8")
 
 
 def told(outcome: Outcome) -> dict[str, Any]:
