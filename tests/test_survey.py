@@ -102,4 +102,11 @@ def test_a_broken_scene_is_named_and_the_rest_is_done(sheets, tmp_path):
     assert [each.name for each in found.outcomes] == ["a", "b", "c"]
     assert [each.name for each in found.failed] == ["b"]
     assert "b.tif" in found.failed[0].error
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".survey", "a.gpkg", "c.gpkg", "report.csv", "report.html", "report.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".survey",
+        "a.gpkg",
+        "c.gpkg",
+        "report.csv",
+        "report.html",
+        "report.jsonl",
+    ]

@@ -54,7 +54,7 @@ def connected(cluster: Cluster) -> Iterator[Client]:
         warnings.simplefilter("ignore")  # of ports that are taken: another is found
         opened = _joined(cluster) if cluster.scheduler is not None else _started(cluster)
         with opened as client:
-            log.info("cluster: %s, dashboard at %s", client.scheduler_info, client.dashboard_link)
+            log.info("cluster: dashboard at %s", client.dashboard_link)
             yield client
 
 
@@ -89,7 +89,7 @@ def _started(cluster: Cluster) -> Iterator[Client]:
             threads_per_worker=1,
             dashboard_address="127.0.0.1:8787",
             memory_limit=0,  # the plan of each run keeps to --max-memory
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
             env={"OMP_NUM_THREADS": str(threads), "MALLOC_ARENA_MAX": "1"},
         ) as processes,
         Client(processes, set_as_default=False) as client,

@@ -241,7 +241,7 @@ def _check(task: Task, shelf: Shelf) -> None:
         raise OptionError(
             "embeddings are not kept in parts; leave --embeddings out, geounet embed writes them"
         )
-    targets(task.out, options).check(paths_of(task.raster), overwrite=True)
+    targets(task.out, options).check(*paths_of(task.raster), overwrite=True)
     if task.name in shelf.names() and not (options.resume or options.overwrite):
         raise TargetError(
             f"{shelf}: holds {task.name} already; pass --resume to leave it, or --overwrite to "

@@ -68,7 +68,7 @@ def merge(
     options = options or MergeOptions()
     if targets.embeddings is not None:
         raise OptionError("parts hold no embeddings; leave --embeddings out")
-    targets.check([], overwrite=options.overwrite)
+    targets.check(overwrite=options.overwrite)
     with State(targets.footprints) as state, ExitStack() as stack:
         whole = gather(parts, state.work)
         reader = _reader(whole.run, targets, options)
