@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from geounet.backends.engine import make_step
+from geounet.errors import GeounetError
 from geounet.options import targets
 from geounet.prepare import named
 from geounet.shards.infer import Tools, infer
@@ -86,8 +87,17 @@ def merge_shares(task: Task, done: Sequence[Told]) -> Told:
 
 
 def _heard(function: Callable[[], Done | Outcome | Result]) -> Told:
-    """Return what a function gives, with what it warned of."""
+    """Return what a function gives, with what it warned of.
+
+    Raises:
+        GeounetError: as a fresh one, for what it was raised from may not travel.
+    """
     with _ONE, warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        value = function()
+        try:
+            value: Any = function()
+        except GeounetError as error:
+            value = type(error)(str(error))
+    if isinstance(value, GeounetError):
+        raise value
     return Told(value, tuple(each.message for each in said if isinstance(each.message, Warning)))
