@@ -110,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     logging.basicConfig(level=logging.WARNING, format="geounet: %(message)s", force=True)
     logging.getLogger("geounet").setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("rasterio").setLevel(logging.WARNING if verbose else logging.ERROR)
     if not verbose:
         sys.excepthook = _last_resort
     with warnings.catch_warnings():

@@ -63,14 +63,22 @@ def command(
 ) -> int:
     """Join the parts that `geounet predict --shard` wrote: the same result as one process.
 
-    PART is a part, a folder or URL of parts, or the output that they lie beside.
+    PART is a part, a folder or URL of parts, or the output that they lie beside. The folder of
+    `geounet batch --shard` is joined in place: its scenes are there, reports are made of all.
 
     Example: geounet merge buildings.gpkg.parts --out buildings.gpkg
+
+    Example: geounet merge maps/ --out maps/
     """
     from geounet.shards.merge import MergeOptions, merge
+    from geounet.survey.shares import is_shared, join
     from geounet.targets import Targets
 
     sides.pop("verbose")
+    if len(parts) == 1 and is_shared(Path(parts[0])):
+        if out != (Path(parts[0]),) or any(sides.values()):
+            raise click.UsageError(f"the shards of a survey are joined in place; --out {parts[0]}")
+        return _joined(join(out[0]), out[0], as_json=as_json)
     targets = Targets(out[0], also=out[1:], **sides)
     options = MergeOptions(overwrite=overwrite, allow_vrt=allow_vrt)
     with Bar(out[0].name, "strip", quiet=quiet) as bar:
@@ -86,6 +94,19 @@ def command(
         told = f"{result.failed_pixels:,} pixels ({share:.2%}) could not be read by the shards"
         click.echo(f"geounet: error: {told}; layer coverage shows them as failed", err=True)
     return SOME_FAILED if result.failed_pixels else 0
+
+
+def _joined(outcomes: list[Any], folder: Path, *, as_json: bool) -> int:
+    """Tell of a survey whose shards are joined; return the exit code."""
+    failed = [{"raster": it.raster, "error": it.error} for it in outcomes if it.error is not None]
+    out = [it.out for it in outcomes if it.error is None]
+    if as_json:
+        click.echo(json.dumps({"out": out, "scenes": len(outcomes), "failed": failed}))
+    else:
+        click.echo("\n".join(out))
+        told = f"{len(out):,} of {len(outcomes):,} scenes are done"
+        click.echo(f"geounet: {told}; {folder / 'report.html'}", err=True)
+    return SOME_FAILED if failed else 0
 
 
 def _line(result: Result) -> str:

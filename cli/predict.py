@@ -10,7 +10,7 @@ import click
 
 from .options import draws, infers, predict_options
 from .progress import Bar
-from .shard import shards
+from .shard import infer_shares, share_of
 
 SOME_FAILED = 3
 SHOWN = 5
@@ -79,9 +79,12 @@ def command(
 
     rasters = find_rasters(inputs)
     rest.pop("verbose")
+    share = share_of(shard, parts)
     options = predict_options({**rest, "also": out[1:]})
     jobs = files_of(rasters, out[0], options)
-    if shards(jobs, shard, parts, as_json=as_json, quiet=quiet):
+    if share is not None:
+        tasks = [(unit.raster, unit.out, unit.options) for unit in jobs]
+        infer_shares(tasks, share, parts, as_json=as_json, quiet=quiet)
         return 0
     results, failed = [], []
     for unit in jobs:

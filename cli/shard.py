@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,43 +13,48 @@ from .progress import Bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-    from geounet.survey.work import Unit
+    from geounet.shards.share import Share
 
 MERGED = ("probability", "mask", "rle", "report", "project")
 """Side outputs that are made by the merge."""
 
 
-def shards(
-    jobs: Iterable[Unit],
-    shard: str | None,
+def share_of(shard: str | None, parts: str | None) -> Share | None:
+    """Return the share that was typed; None without one."""
+    if shard is None:
+        if parts is not None:
+            raise click.UsageError("--parts says where --shard writes; give both, or neither")
+        return None
+    from geounet.shards.share import Share
+
+    return Share.parse(shard)
+
+
+def infer_shares(
+    jobs: Iterable[tuple[Any, Path, Any]],
+    share: Share,
     parts: str | None,
     *,
     as_json: bool,
     quiet: bool,
-) -> bool:
-    """Infer a share of each raster, where one was asked for; return whether.
+) -> None:
+    """Infer a share of each raster.
 
     Args:
-        jobs: what is to be predicted.
-        shard: which share, as it was typed; None = whole rasters are wanted.
+        jobs: raster or surface, output and options of each.
+        share: which share.
         parts: folder or URL of the parts; None = beside the output.
         as_json: print one JSON object.
         quiet: no progress.
     """
     from geounet.shards.infer import Task, infer
-    from geounet.shards.share import Share
 
-    if shard is None:
-        if parts is not None:
-            raise click.UsageError("--parts says where --shard writes; give both, or neither")
-        return False
-    share, done = Share.parse(shard), []
-    for unit in jobs:
-        task = Task(
-            raster=unit.raster, out=unit.out, options=unit.options, share=share, parts=parts
-        )
-        with Bar(f"{Path(unit.raster).name} {share}", "tile", quiet=quiet) as bar:
+    done = []
+    for raster, out, options in jobs:
+        task = Task(raster=raster, out=out, options=options, share=share, parts=parts)
+        with Bar(f"{out.name} {share}", "tile", quiet=quiet) as bar:
             done.append(infer(task, bar))
         if as_json:
             continue
@@ -59,7 +63,6 @@ def shards(
             click.echo(_line(task, done[-1]), err=True)
     if as_json:
         click.echo(json.dumps({"out": [each.path for each in done], "parts": [*map(asdict, done)]}))
-    return True
 
 
 def _line(task: Any, done: Any) -> str:

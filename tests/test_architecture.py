@@ -49,7 +49,8 @@ FLOORS = (
     {"explain"},
     {"activations"},
     {"cluster"},
-    {"survey", "verify", "exchange", "damage", "shards"},
+    {"verify", "exchange", "damage", "shards"},
+    {"survey"},
     {"fleet"},
     {"__init__"},
 )

@@ -387,3 +387,55 @@ def test_a_surface_of_sheets_comes_in_parts_too(make_raster, tmp_path):
     Path(sheets[1]).touch()
     with pytest.raises(RasterError, match="is not what it was when the parts were made"):
         merged(tmp_path / "a", place, options, overwrite=True)
+
+
+def test_shares_of_a_survey_are_joined_in_place(make_raster, tmp_path, capsys):
+    """Each scene belongs to one share; joined, the reports name all of them, the bad ones too."""
+    folder, out = tmp_path / "sheets", tmp_path / "maps"
+    folder.mkdir()
+    image = np.kron(np.eye(4), np.ones((12, 12))).astype(np.uint8) * 200
+    for name in "abcde":
+        make_raster(image, name=f"sheets/{name}.tif")
+    (folder / "f.tif").write_bytes(b"no raster")
+    words = ["batch", str(folder), "-m", "otsu", "--gsd", "native", "-q"]
+    assert main([*words, "-o", str(tmp_path / "whole")]) == 3
+    codes = {main([*words, "-o", str(out), "--shard", f"{number}/3"]) for number in (3, 1)}
+    assert main(["merge", str(out), "-o", str(out)]) == 2
+    assert "shards 2-of-3 are missing; do them too" in capsys.readouterr().err
+    codes.add(main([*words, "-o", str(out), "--shard", "2/3"]))
+    assert codes == {0, 3}
+    assert main(["merge", str(out), "-o", str(out), "--json"]) == 3
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["scenes"], len(told["failed"]), len(told["out"])) == (6, 1, 5)
+    assert len((out / "report.jsonl").read_text().splitlines()) == 6
+    assert contents_of(out) == contents_of(tmp_path / "whole")
+    assert main(["merge", str(out), "-o", str(tmp_path / "other")]) == 2
+
+
+def contents_of(folder):
+    """The packages of a survey's folder."""
+    return {path.name: contents(path.parent)[path.name] for path in folder.glob("*.gpkg")}
+
+
+def test_two_ways_to_work_are_refused(town, tmp_path, capsys):
+    """A shard has no cluster, and parts without either lie nowhere."""
+    words = ["batch", str(town), "-o", str(tmp_path / "a")]
+    for more in (["--shard", "1/2", "--cluster", "2"], ["--cluster", "2", "--workers", "2"]):
+        assert main([*words, *more]) == 2
+        assert "are two ways to work; leave one out" in capsys.readouterr().err
+    assert main([*words, "--parts", "x"]) == 2
+    assert main([*words, "--shard", "9/2"]) == 2
+    assert "a shard is I/N with I from 1 to N, got 9/2; try 1/2" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_surface_of_a_survey_is_done_in_shards(town, tmp_path, capsys):
+    """`batch -o FILE.gpkg --shard` writes parts, which merge joins."""
+    words = ["batch", str(town), "-m", "otsu", "--gsd", "native", "-q"]
+    for number in (1, 2):
+        assert main([*words, "-o", str(tmp_path / "s.gpkg"), "--shard", f"{number}/2"]) == 0
+    assert main(["merge", str(tmp_path / "s.gpkg"), "-o", str(tmp_path / "s.gpkg"), "-q"]) == 0
+    (tmp_path / "whole").mkdir()
+    assert main([*words, "-o", str(tmp_path / "whole" / "s.gpkg")]) == 0
+    found = [contents_of(folder)["s.gpkg"] for folder in (tmp_path, tmp_path / "whole")]
+    assert found[0] == found[1]

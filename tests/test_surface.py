@@ -16,7 +16,6 @@ from pyproj import CRS, Transformer
 from rasterio.windows import Window
 
 from geounet.errors import OptionError, RasterError
-from geounet.forgiving import Failures
 from geounet.surface import Surface, SurfaceOptions
 from geounet.surface import reader as surface_reader
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +23,17 @@ def package_version(package: str) -> str:
 def engine_versions() -> dict[str, str]:
     """Return the versions of what networks are run with."""
     return {package: package_version(package) for package in ENGINES}
+
+
+def cores() -> int:
+    """Return the cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_given() -> int | None:
+    """Return what OMP_NUM_THREADS says, for engines that do not look at it themselves."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdecimal() and int(said) else None
 
 
 def cpu_name() -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import onnxruntime
 
 from geounet.backends.graph import check_graph, class_maps
+from geounet.backends.machine import threads_given
 from geounet.backends.scaling import Scaling
 from geounet.errors import DeviceMemoryError, ModelError
 
@@ -40,7 +41,7 @@ class OnnxStep:
             ModelError: when it is no graph, or not that of the card.
         """
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
+        options.intra_op_num_threads = threads or threads_given() or 0
         options.log_severity_level = WARNINGS_ARE_SILENT
         # threads that wait go to sleep: between two tiles the cores belong to the walk
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

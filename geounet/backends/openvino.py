@@ -18,6 +18,7 @@ import openvino
 
 from geounet.backends.cache import cached
 from geounet.backends.graph import check_graph, class_maps
+from geounet.backends.machine import threads_given
 from geounet.backends.scaling import Scaling
 from geounet.errors import DeviceMemoryError, ModelError
 
@@ -61,6 +62,7 @@ class OpenVinoStep:
         """
         self.card, self.precision, self._scaling = card, precision, Scaling(card)
         config = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
+        threads = threads or threads_given()
         if threads is not None:
             config["INFERENCE_NUM_THREADS"] = str(threads)
         try:

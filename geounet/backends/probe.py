@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -13,7 +12,7 @@ import numpy as np
 
 from geounet.backends.cache import cached
 from geounet.backends.engine import Engine, make_step, runs
-from geounet.backends.machine import cpu_name, engine_versions
+from geounet.backends.machine import cores, cpu_name, engine_versions
 from geounet.errors import ModelError
 from geounet.model import OnnxModel, Segmenter, read_golden
 
@@ -86,7 +85,7 @@ def probe(
     golden = read_golden(model.path) if model.path else None
     if golden is None:
         return []
-    machine = [cpu_name(), engine_versions(), threads, _cores()]
+    machine = [cpu_name(), engine_versions(), threads, cores()]
     words = json.dumps([_identity(model), model.card.to_json(), list(among), machine])
     name = f"probe-{sha256(words.encode()).hexdigest()[:16]}.json"
     made = cached(name, lambda: _as_json(_measured(model, among, threads, golden[0])))
@@ -161,10 +160,6 @@ def _identity(model: Segmenter | OnnxModel) -> str:
     from geounet.backends.export import weights_hash  # noqa: PLC0415
 
     return weights_hash(model)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _as_json(found: Sequence[Verdict]) -> bytes:

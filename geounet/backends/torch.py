@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import ctypes
+import os
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -155,6 +156,13 @@ def best_device(device: str) -> str:
     if device not in there:
         raise ModelError(f"device {device!r} is not available here; try --device cpu")
     return device
+
+
+def gpus() -> list[str]:
+    """Return what CUDA_VISIBLE_DEVICES would say of each GPU that is there."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    named = [word.strip() for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return named[:count] if len(named) >= count > 0 and all(named) else list(map(str, range(count)))
 
 
 def free_memory(device: str) -> int:

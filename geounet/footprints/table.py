@@ -171,6 +171,24 @@ def coverage_labels(
     return labels
 
 
+def map_crs(words: str) -> CRS:
+    """Return the CRS a user named.
+
+    Raises:
+        OptionError: it is none, or none that places maps.
+    """
+    try:
+        found = CRS.from_user_input(words)
+    except CRSError as error:
+        raise OptionError(f"CRS {words} is not known; try one like EPSG:4326") from error
+    if not (found.is_geographic or found.is_projected):  # vertical and geocentric ones
+        raise OptionError(
+            f"CRS {words} is no map's (a {found.type_name}, expected a geographic or "
+            "projected one); try one like EPSG:4326"
+        )
+    return found
+
+
 def output_crs(info: RasterInfo, options: TableOptions) -> CRS | None:
     """Return the CRS of the rows, None without one; to be asked before the work begins, too.
 
@@ -186,15 +204,7 @@ def output_crs(info: RasterInfo, options: TableOptions) -> CRS | None:
         return info.crs
     if info.crs is None:
         raise OptionError(f"{info.path}: has no CRS, so --crs cannot be reached; leave it out")
-    try:
-        found = CRS.from_user_input(options.crs)
-    except CRSError as error:
-        raise OptionError(f"CRS {options.crs} is not known; try one like EPSG:4326") from error
-    if not (found.is_geographic or found.is_projected):  # vertical and geocentric ones
-        raise OptionError(
-            f"CRS {options.crs} is no map's (a {found.type_name}, expected a geographic or "
-            "projected one); try one like EPSG:4326"
-        )
+    found = map_crs(options.crs)
     whole = place(np.array([shapely.box(0, 0, info.width, info.height)]), info.transform)
     reproject(whole, info.crs, found)
     return found

@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,8 @@ def _expanded(one: str, besides: Sequence[Path]) -> list[str]:
         if not found:
             raise RasterError(f"{one}: no raster there (looked for {', '.join(SUFFIXES)})")
         return found
+    if not path.exists() and not has_magic(one):
+        raise RasterError(f"{one}: no such file or folder; check the path")
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
         return _listed(path)
     return find_rasters([one])
@@ -67,7 +70,7 @@ def _expanded(one: str, besides: Sequence[Path]) -> list[str]:
 
 def _below(folder: Path, besides: set[Path]) -> Iterator[Path]:
     """Yield the rasters in a folder and below; links are followed, each folder once."""
-    seen = set(besides)
+    seen = besides - {folder.resolve()}
     for place, folders, files in os.walk(folder, followlinks=True):
         here = Path(place)
         if here.resolve() in seen:

@@ -46,9 +46,14 @@ class Entry:
 class Ledger:
     """Owner of what is done, and of the right to write into the folder, for a `with` block."""
 
-    def __init__(self, folder: Path) -> None:
-        """Claim nothing yet."""
-        self._out, self._home = folder, folder / KEPT
+    def __init__(self, folder: Path, share: str = "") -> None:
+        """Claim nothing yet.
+
+        Args:
+            folder: of the survey.
+            share: of its scenes, which has a ledger of its own; all when empty.
+        """
+        self._out, self._home = folder, folder / KEPT / share
         self.entries: dict[str, Entry] = {}
         """What is done, by the name of the scene."""
         self._begun: dict[str, Sequence[str]] = {}
@@ -75,8 +80,10 @@ class Ledger:
                 self._take(json.loads(line))
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Let go of the folder; what is done stays."""
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        """Let go of the folder; what is done stays, and whom it was taken from is told."""
+        if error is not None and self._file is not None and not hasattr(error, "__notes__"):
+            error.add_note(f"what is done is kept in {self._out}, --resume goes on with the rest")
         if self._file is not None:
             self._file.close()
         if self._key is None:  # nothing was ever done here

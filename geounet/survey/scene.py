@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geounet.errors import GeounetError, OptionError, TargetError
+from geounet.backends.choose import settle
+from geounet.baselines.model import Baseline
+from geounet.errors import GeounetError, GeounetWarning, OptionError, TargetError
+from geounet.footprints.table import map_crs
+from geounet.plan import make_plan
 from geounet.predict import predict
 from geounet.prepare import InferenceOptions, named
 from geounet.sources import identity
@@ -22,12 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
     from geounet.backends import Model
+    from geounet.options import PredictOptions
     from geounet.result import Result
     from geounet.survey.work import Progress
 
 BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 FAILS = (GeounetError, OSError, MemoryError, RuntimeError, sqlite3.Error, *BUGS)
 """How a scene may fail; also a bug of ours ends one scene, not a night's work."""
+
+ANY = (256, 256)
+"""Shape of a scene, when none is known yet."""
 
 
 def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
@@ -105,6 +114,22 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"{words}; check free space and permissions"
     return f"{type(error).__name__}: {words}; this is a bug in geounet, predict -v shows where"
+
+
+def check_options(options: PredictOptions) -> None:
+    """Refuse what would fail with every scene: a model, a device, a tile, a CRS.
+
+    Raises:
+        GeounetError: what it is, with the cure.
+    """
+    model = kept_model(options) or named(options)
+    settle(model, options.engine, 0)
+    card = replace(model.card, receptive_field=0) if isinstance(model, Baseline) else model.card
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GeounetWarning)  # each scene has its own
+        make_plan(ANY, card, options.plan)
+    if options.crs is not None:
+        map_crs(options.crs)
 
 
 def kept_model(options: InferenceOptions) -> Model | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import shapely
 from affine import Affine
 from pyproj import CRS
 
+from geounet.backends.machine import cores
 from geounet.errors import OutputError
 from geounet.footprints.outlines.outline import OutlineOptions, block_levels, blocks, kinds
 from geounet.footprints.rings import Footprints
@@ -46,7 +46,7 @@ class Workers:
 
     def __init__(self, count: int | None = None) -> None:
         """Start none yet; `count` None: one a core."""
-        self._count = _cores() if count is None else count
+        self._count = cores() if count is None else count
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
         self._stack = ExitStack()
         self._started = 0
@@ -117,12 +117,6 @@ def serve() -> None:
     while (message := _receive(sys.stdin.buffer)) is not None:
         batch, options = _unpacked(message)
         _send(sys.stdout.buffer, _ragged(block_levels(batch, options)))
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
