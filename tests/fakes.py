@@ -130,18 +130,17 @@ class DyingModel(PaintModel):
         return super().__call__(pixels, valid)
 
 
+def tables(path):
+    """All rows of a package, by table, but for the index that SQLite orders as it likes."""
+    with closing(sqlite3.connect(path)) as file:
+        names = file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        found = sorted(name for (name,) in names if not name.startswith("rtree_"))
+        return {name: file.execute(f'SELECT * FROM "{name}"').fetchall() for name in found}  # noqa: S608
+
+
 def contents(folder):
     """What can be compared of a folder: the tables of packages, the bytes of the rest."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix == ".gpkg":
-            with closing(sqlite3.connect(path)) as file:
-                names = file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-                tables = sorted(name for (name,) in names if not name.startswith("rtree_"))
-                found[path.name] = {
-                    name: file.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608
-                    for name in tables
-                }
-        else:
-            found[path.name] = path.read_bytes()
-    return found
+    return {
+        path.name: tables(path) if path.suffix == ".gpkg" else path.read_bytes()
+        for path in sorted(folder.iterdir())
+    }

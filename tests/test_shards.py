@@ -12,7 +12,7 @@ import fsspec
 import numpy as np
 import pytest
 from affine import Affine
-from fakes import DyingModel, PaintModel, contents
+from fakes import DyingModel, PaintModel, contents, tables
 from geounet.cli.main import main
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -414,7 +414,7 @@ def test_shares_of_a_survey_are_joined_in_place(make_raster, tmp_path, capsys):
 
 def contents_of(folder):
     """The packages of a survey's folder."""
-    return {path.name: contents(path.parent)[path.name] for path in folder.glob("*.gpkg")}
+    return {path.name: tables(path) for path in folder.glob("*.gpkg")}
 
 
 def test_two_ways_to_work_are_refused(town, tmp_path, capsys):

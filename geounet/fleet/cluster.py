@@ -50,8 +50,11 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     Raises:
         OptionError: no scheduler answers.
     """
+    import distributed  # noqa: F401, PLC0415 - brings its loggers
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of ports that are taken: another is found
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its dashboard tells
         opened = _joined(cluster) if cluster.scheduler is not None else _started(cluster)
         with opened as client:
             log.info("cluster: dashboard at %s", client.dashboard_link)
