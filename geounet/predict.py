@@ -14,6 +14,7 @@ import numpy as np
 
 from geounet.assemble import Assembly
 from geounet.backends import Look
+from geounet.backends.ready import Ready
 from geounet.companions import LOOK, write_companions, write_embeddings
 from geounet.embeddings.embed import patches_of
 from geounet.errors import GeounetWarning
@@ -54,7 +55,7 @@ def predict(
     out: str | Path,
     options: PredictOptions | None = None,
     progress: Progress = lambda *_: None,
-    model: Model | None = None,
+    ready: Ready | None = None,
 ) -> Result:
     """Predict the footprints of a raster.
 
@@ -63,7 +64,7 @@ def predict(
         out: vector file to write, its kind chosen by its suffix.
         options: everything else.
         progress: called with tiles done and tiles in total.
-        model: the one that the options name, where it is open already.
+        ready: the model that the options name, where it is open already.
 
     Raises:
         GeounetError: see `geounet.errors`; nothing is left at the output paths.
@@ -73,13 +74,13 @@ def predict(
     goals.check(*paths_of(raster), overwrite=options.overwrite, resume=options.resume)
     if options.resume and goals.finished:
         return finished_before(raster, goals, options)
-    model = model or named(options)
+    ready = ready or Ready(named(options))
     failures = Failures() if options.on_error == "skip" else None
-    with opened(raster, model, options, failures) as reader, State(goals.footprints) as state:
-        model = fitted(model, reader, raster, options)
+    with opened(raster, ready.model, options, failures) as reader, State(goals.footprints) as state:
+        ready = ready.of(fitted(ready.model, reader, raster, options))
         key = key_of(reader.info, options)
         options = replace(options, bands=bands_of(reader.info, options))
-        walk, order = _settled(state, key, model, reader, goals, options)
+        walk, order = _settled(state, key, ready, reader, goals, options)
         with _outputs(order, state, walk) as (assembly, journal):
             resumed = journal.pixels
             patches = patches_of(walk, LOOK, state.work) if goals.embeddings else None
@@ -140,7 +141,7 @@ def carry_out(walk: Walk, assembly: Assembly, journal: Journal) -> None:
 def _settled(
     state: State,
     key: dict[str, Any],
-    model: Model,
+    ready: Ready,
     reader: Reader,
     goals: Targets,
     options: PredictOptions,
@@ -148,8 +149,8 @@ def _settled(
     """Settle and check the run, or take over what the one that died had settled."""
     found = state.settled(key) if options.resume else None
     look = Look() if goals.embeddings is None else Look(LOOK.layers)
-    settled = found or settle_run(model, reader.info, options, look).as_json()
-    walk = walk_of(model, reader, Settled.of_json(settled), options)
+    settled = found or settle_run(ready.model, reader.info, options, look).as_json()
+    walk = walk_of(ready, reader, Settled.of_json(settled), options)
     order = ordered(walk, goals, options)
     if found is None:
         check_space(needs(order))

@@ -16,8 +16,9 @@ from affine import Affine
 from geounet.area import Within
 from geounet.backends import NOWHERE, Look
 from geounet.backends.choose import Wanted, settle
-from geounet.backends.engine import Engine, make_step
+from geounet.backends.engine import Engine
 from geounet.backends.load import load
+from geounet.backends.ready import Ready
 from geounet.baselines.model import Baseline, baseline
 from geounet.errors import GeounetWarning, OptionError
 from geounet.fit import check_bands, check_fit, named_bands, target_gsd
@@ -30,10 +31,10 @@ from geounet.spans import at_scene, by_scene
 from geounet.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from geounet.area import Area
-    from geounet.backends import Model, Step
+    from geounet.backends import Model
     from geounet.forgiving import Failures
     from geounet.model import ModelCard
     from geounet.raster import RasterInfo, Reader
@@ -116,7 +117,8 @@ def prepared(raster: Imagery, options: InferenceOptions, look: Look = NOWHERE) -
     model = named(options)
     with opened(raster, model, options) as reader:
         model = fitted(model, reader, raster, options)
-        yield walk_of(model, reader, settle_run(model, reader.info, options, look), options)
+        settled = settle_run(model, reader.info, options, look)
+        yield walk_of(Ready(model), reader, settled, options)
 
 
 def named(options: InferenceOptions) -> Model:
@@ -151,15 +153,9 @@ def settle_run(
     return Settled(engine, make_plan(info.shape, model.card, options.plan, _room(engine)))
 
 
-def walk_of(
-    model: Model,
-    reader: Reader,
-    settled: Settled,
-    options: InferenceOptions,
-    make: Callable[[Model, Engine], Step] = make_step,
-) -> Walk:
+def walk_of(ready: Ready, reader: Reader, settled: Settled, options: InferenceOptions) -> Walk:
     """Return the walk of what was settled; nothing is asked or probed again."""
-    plan, step = settled.plan, make(model, settled.engine)
+    plan, step = settled.plan, ready.step(settled.engine)
     area = area_of(reader.info, options)
     if area is None:
         return Walk(plan, reader, step)

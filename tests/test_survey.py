@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from fakes import PaintModel
 
+from geounet.backends import ready
 from geounet.errors import OptionError, RasterError, SurveyError, TargetError
 from geounet.plan import PlanOptions
 from geounet.predict import PredictOptions, predict
@@ -41,6 +42,7 @@ def test_a_folder_stands_for_all_rasters_below_it(tmp_path):
     good = ("a.tif", "north/b.TIF", "north/old/c.jp2", "d.png")
     bad = ("._a.tif", ".hidden/e.tif", "a.tif.ovr", "a.tif.msk", "a.tif.aux.xml", "d.pgw", "a.tfw")
     touch(tmp_path, *good, *bad, "maps/p.tif", "notes.txt", "b.gpkg")
+    touch(tmp_path, "older/p.tif", "older/.survey/ledger.jsonl")
     assert named(tmp_path, besides=[tmp_path / "maps"]) == ["a", "d", "north__b", "north__old__c"]
 
 
@@ -372,14 +374,15 @@ def test_whatever_goes_wrong_concerns_one_scene(make_raster, tmp_path, error):
 
 
 def test_a_model_is_opened_once(sheets, tmp_path, monkeypatch):
-    """Not for each scene."""
-    opened = []
+    """Not for each scene; nor is it folded, compiled or moved to its device again."""
+    done = []
     scene._opened.cache_clear()
-    monkeypatch.setattr(scene, "named", lambda options: opened.append(1) or PaintModel())
+    monkeypatch.setattr(scene, "named", lambda _: done.append("opened") or PaintModel())
+    monkeypatch.setattr(ready, "make_step", lambda model, _: done.append("made") or model)
     (tmp_path / "m.onnx").write_bytes(b"stands for a model")
     found = run(sheets, tmp_path / "out", model=tmp_path / "m.onnx")
     scene._opened.cache_clear()
-    assert (len(opened), len(found.failed)) == (1, 1)
+    assert (done, len(found.failed)) == (["opened", "made"], 1)
 
 
 def test_two_surveys_cannot_share_a_folder(sheets, tmp_path):

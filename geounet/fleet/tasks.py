@@ -7,20 +7,15 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from geounet.backends.engine import make_step
 from geounet.errors import GeounetError
 from geounet.options import targets
-from geounet.prepare import named
-from geounet.shards.infer import Tools, infer
+from geounet.shards.infer import infer
 from geounet.shards.merge import MergeOptions, merge
 from geounet.survey.scene import kept_model, run_scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from geounet.backends import Model, Step
-    from geounet.backends.engine import Engine
-    from geounet.options import PredictOptions
     from geounet.predict import Result
     from geounet.shards.infer import Done, Task
     from geounet.survey.work import Outcome, Unit
@@ -39,38 +34,16 @@ class Told:
     """What it warned of, to be said where a user looks."""
 
 
-class _Kept:
-    """The step that was made last: the next share of the same run goes on with it."""
-
-    def __init__(self) -> None:
-        self._last: tuple[Model, Engine, Step] | None = None
-
-    def __call__(self, model: Model, engine: Engine) -> Step:
-        """Return the step of a model."""
-        if self._last is None or self._last[0] is not model or self._last[1] != engine:
-            self._last = None  # room for the next
-            self._last = model, engine, make_step(model, engine)
-        return self._last[2]
-
-
-def _load(options: PredictOptions) -> Model:
-    return kept_model(options) or named(options)
-
-
-TOOLS = Tools(load=_load, make=_Kept(), lasting=False)
-"""Model and step stay in the process; what is done of a share that died does not stay."""
-
-
 def predict_scene(unit: Unit) -> Told:
     """Predict a whole scene; the `Outcome` says what became of it."""
-    options = replace(unit.options, resume=not unit.options.overwrite)
-    return _heard(lambda: run_scene(replace(unit, options=options)))
+    return _heard(lambda: run_scene(unit))
 
 
 def infer_share(task: Task) -> Told:
     """Infer a share, unless its part is there; returns `Done`."""
     options = replace(task.options, resume=True, overwrite=False)
-    return _heard(lambda: infer(replace(task, options=options), tools=TOOLS))
+    again = replace(task, options=options)
+    return _heard(lambda: infer(again, ready=kept_model(options), lasting=False))
 
 
 def merge_shares(task: Task, done: Sequence[Told]) -> Told:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geounet.backends.engine import make_step
+from geounet.backends.ready import Ready
 from geounet.errors import OptionError, PartError, TargetError
 from geounet.forgiving import Failures
 from geounet.journal import Journal
@@ -29,8 +29,7 @@ from geounet.state import State, check_state, differences
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from geounet.backends import Model, Step
-    from geounet.backends.engine import Engine
+    from geounet.backends import Model
     from geounet.grid import Cell
     from geounet.order import Order
     from geounet.raster import Reader
@@ -70,18 +69,6 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tools:
-    """How a task is gone about; the same part comes of it."""
-
-    load: Callable[[PredictOptions], Model] = named
-    """Gives the model."""
-    make: Callable[[Model, Engine], Step] = make_step
-    """Gives its step."""
-    lasting: bool = True
-    """Nobody else has the task: what is done may stay beside the part, and be gone on with."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Done:
     """A part that lies on its shelf."""
 
@@ -108,32 +95,37 @@ def place_of(out: Path) -> str:
 
 
 def infer(
-    task: Task, progress: Callable[[int, int], None] = lambda *_: None, tools: Tools | None = None
+    task: Task,
+    progress: Callable[[int, int], None] = lambda *_: None,
+    ready: Ready | None = None,
+    *,
+    lasting: bool = True,
 ) -> Done:
     """Make a part; with `resume` one that is there already is left alone.
 
     Args:
         task: which part of what.
         progress: called with tiles done and tiles in total.
-        tools: how to go about it.
+        ready: the model that the options name, where it is open already.
+        lasting: nobody else has the task, so that what is done of it may stay beside the part.
 
     Raises:
         GeounetError: see `geounet.errors`; the part is not there then.
     """
-    tools, options = tools or Tools(), task.options
+    options = task.options
     shelf = shelf_of(task.place)
     _check(task, shelf)
-    model = tools.load(options)
+    ready = ready or Ready(named(options))
     failures = Failures() if options.on_error == "skip" else None
-    with opened(task.raster, model, options, failures) as reader:
+    with opened(task.raster, ready.model, options, failures) as reader:
         key = key_of(reader.info, options)
         if options.resume and task.name in shelf.names():
             return _finished(task, shelf, key)
-        model = fitted(model, reader, task.raster, options)
+        ready = ready.of(fitted(ready.model, reader, task.raster, options))
         told = replace(task, options=replace(options, bands=bands_of(reader.info, options)))
-        with shelf.desk(task.name, lasting=tools.lasting) as path, State(path) as state:
-            settled = settle(shelf, key, model, reader, options)
-            walk = walk_of(model, reader, Settled.of_json(settled), told.options, tools.make)
+        with shelf.desk(task.name, lasting=lasting) as path, State(path) as state:
+            settled = settle(shelf, key, ready.model, reader, options)
+            walk = walk_of(ready, reader, Settled.of_json(settled), told.options)
             share = _Share(told, walk, key, settled, state)
             return share.carry_out(path, failures, progress)
 

@@ -16,6 +16,9 @@ from geounet.inputs import SUFFIXES, find_rasters
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+KEPT = ".survey"
+"""Folder among its outputs that holds what a survey keeps for itself."""
+
 BETWEEN = "__"
 """Between the folders of a name."""
 
@@ -69,11 +72,14 @@ def _expanded(one: str, besides: Sequence[Path]) -> list[str]:
 
 
 def _below(folder: Path, besides: set[Path]) -> Iterator[Path]:
-    """Yield the rasters in a folder and below; links are followed, each folder once."""
+    """Yield the rasters in a folder and below; links are followed, each folder once.
+
+    Folders that other surveys wrote to hold maps, no scenes.
+    """
     seen = besides - {folder.resolve()}
     for place, folders, files in os.walk(folder, followlinks=True):
         here = Path(place)
-        if here.resolve() in seen:
+        if here.resolve() in seen or (here != folder and KEPT in folders):
             folders.clear()
             continue
         seen.add(here.resolve())

@@ -18,8 +18,9 @@ from geounet.errors import GeounetError, OptionError, OutputError, TargetError
 from geounet.lock import Lock
 from geounet.outputs import DATABASE_SIDES, RASTER_SIDES, make_folder, staged, write_whole
 from geounet.state import State, differences, folder_of
+from geounet.survey.find import KEPT
 from geounet.survey.picture import picture_beside
-from geounet.survey.work import KEPT, Outcome
+from geounet.survey.work import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -12,7 +12,7 @@ from geounet.footprints.origin import origin_of
 from geounet.page.shapes import read_shapes
 from geounet.preview import picture, preview
 from geounet.raster import open_raster
-from geounet.survey.work import KEPT
+from geounet.survey.find import KEPT
 
 if TYPE_CHECKING:
     from pathlib import Path

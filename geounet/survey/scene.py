@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geounet.backends.choose import settle
+from geounet.backends.ready import Ready
 from geounet.baselines.model import Baseline
 from geounet.errors import GeounetError, GeounetWarning, OptionError, TargetError
 from geounet.footprints.table import map_crs
@@ -26,7 +27,6 @@ from geounet.survey.work import Outcome, Unit
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    from geounet.backends import Model
     from geounet.options import PredictOptions
     from geounet.result import Result
     from geounet.survey.work import Progress
@@ -72,17 +72,17 @@ def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
 
 def _predicted(unit: Unit, progress: Progress) -> Result:
     """Go on with what this survey had begun; if that was of an earlier raster, begin again."""
-    model, options = kept_model(unit.options), unit.options
+    ready, options = kept_model(unit.options), unit.options
 
     def tiles(done: int, total: int) -> None:
         progress(unit, done, total)
 
     if unit.ours and options.resume:
         try:
-            return predict(unit.raster, unit.out, options, tiles, model)
+            return predict(unit.raster, unit.out, options, tiles, ready)
         except (OptionError, TargetError):
             options = replace(options, resume=False, overwrite=True)
-    return predict(unit.raster, unit.out, options, tiles, model)
+    return predict(unit.raster, unit.out, options, tiles, ready)
 
 
 def in_turn(units: Iterable[Unit], progress: Progress) -> Generator[Outcome, None, None]:
@@ -122,7 +122,7 @@ def check_options(options: PredictOptions) -> None:
     Raises:
         GeounetError: what it is, with the cure.
     """
-    model = kept_model(options) or named(options)
+    model = kept_model(options).model
     settle(model, options.engine, 0)
     card = replace(model.card, receptive_field=0) if isinstance(model, Baseline) else model.card
     with warnings.catch_warnings():
@@ -132,23 +132,23 @@ def check_options(options: PredictOptions) -> None:
         map_crs(options.crs)
 
 
-def kept_model(options: InferenceOptions) -> Model | None:
-    """Return the model the options name, opened once a process; None for one that was handed in.
+def kept_model(options: InferenceOptions) -> Ready:
+    """Return the model the options name, opened once a process.
 
     Raises:
         GeounetError: it cannot be opened.
     """
     several = options.model if isinstance(options.model, tuple) else (options.model,)
     paths = [each for each in several if isinstance(each, str | Path)]
-    if len(paths) < len(several):
-        return None
+    if len(paths) < len(several):  # it was handed in, open
+        return Ready(named(options))
     files = [identity(path) for path in paths if Path(path).exists()]
     return _opened(tuple(paths), options.scale, tuple(files))
 
 
 @lru_cache(maxsize=1)
-def _opened(model: Any, scale: Any, _: tuple[str, ...]) -> Model:  # noqa: ANN401
-    return named(InferenceOptions(model=model, scale=scale))
+def _opened(model: Any, scale: Any, _: tuple[str, ...]) -> Ready:  # noqa: ANN401
+    return Ready(named(InferenceOptions(model=model, scale=scale)))
 
 
 def _is_hopeless(unit: Unit, error: BaseException) -> bool:

@@ -10,8 +10,9 @@ from zlib import crc32
 from geounet.errors import PartError
 from geounet.outputs import staged
 from geounet.shards.share import Share
+from geounet.survey.find import KEPT
 from geounet.survey.report import write_reports
-from geounet.survey.work import KEPT, Outcome
+from geounet.survey.work import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -34,10 +34,6 @@ KINDS = {
 """Side outputs, and what their files in a folder end in."""
 
 
-KEPT = ".survey"
-"""Folder among the outputs that holds what a survey keeps for itself."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Unit:
     """One raster to predict; any process that sees the same files can do it."""
