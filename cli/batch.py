@@ -82,6 +82,8 @@ def command(
     most = 0 if on_error == "fail" else max_errors
     options = SurveyOptions(predict=predict_options(rest), max_errors=most, share=spread.share)
     if out.suffix.lower() == ".gpkg":
+        if workers is not None:
+            raise OptionError("--workers takes a scene each, one surface has none; leave it out")
         words = scenes, out, options, overlap or "centre"
         return _whole(spread, words, as_json=as_json, quiet=quiet)
     if overlap is not None:

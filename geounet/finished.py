@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geounet.errors import OptionError, TargetError
 from geounet.footprints.origin import origin_of
+from geounet.kept import INPUT
 from geounet.opening import open_imagery
 from geounet.provenance import key_of
 from geounet.result import Result, peak_memory
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
     from geounet.targets import Targets
 
 
-def finished_before(raster: Imagery, goals: Targets, options: PredictOptions) -> Result:
+def finished_before(raster: Imagery, goals: Targets, options: PredictOptions) -> Result | None:
     """Return the result of an earlier run that asked for the same; nothing is done.
 
     Args:
         raster: that was predicted.
         goals: all of them exist.
         options: as they are asked for now.
+
+    Returns:
+        None of a surface whose sheets are others now: it is to be predicted again.
 
     Raises:
         OptionError: it was another run, with the difference.
@@ -41,12 +45,19 @@ def finished_before(raster: Imagery, goals: Targets, options: PredictOptions) ->
     bands, allow_vrt = options.bands, options.allow_vrt
     with closing(open_imagery(raster, bands=bands, allow_vrt=allow_vrt)) as reader:
         key = key_of(reader.info, options)
-    changes = differences(facts["asked"], {name: key[name] for name in facts["asked"]})
+    asked, now = facts["asked"], {name: key[name] for name in facts["asked"]}
+    if reader.info.sheets is not None and not differences({**asked, INPUT: now[INPUT]}, now):
+        return None if differences(asked, now) else _result(goals, facts, count)
+    changes = differences(asked, now)
     if changes:
         raise OptionError(
             f"{goals.footprints}: was finished otherwise ({'; '.join(changes)}); pass --overwrite "
             "to predict it again"
         )
+    return _result(goals, facts, count)
+
+
+def _result(goals: Targets, facts: dict[str, Any], count: int) -> Result:
     settled = facts["options"]
     return Result(
         out=goals.paths,

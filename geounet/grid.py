@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import overload
 
 from rasterio.windows import Window
@@ -112,7 +113,7 @@ class TileGrid(Sequence[Tile]):
         """Columns of tiles."""
         return -(-self.shape[1] // self.stride)
 
-    @property
+    @cached_property
     def bands(self) -> list[range]:
         """Columns of tiles of each band, left to right."""
         step = max(self.band_width // self.stride, 1)

@@ -21,10 +21,21 @@ from geounet.errors import GeounetWarning
 from geounet.finished import finished_before
 from geounet.forgiving import Failures
 from geounet.journal import Journal
+from geounet.kept import INPUT, Kept, keep
 from geounet.opening import paths_of
 from geounet.options import PredictOptions, outline_options, table_options, targets
 from geounet.order import Order
-from geounet.prepare import Settled, bands_of, fitted, named, opened, prepared, settle_run, walk_of
+from geounet.prepare import (
+    Settled,
+    bands_of,
+    fitted,
+    named,
+    opened,
+    prepared,
+    saw_scene,
+    settle_run,
+    walk_of,
+)
 from geounet.project import check_place
 from geounet.provenance import facts_of, key_of
 from geounet.quantise import NODATA, STEPS
@@ -73,7 +84,9 @@ def predict(
     goals = targets(Path(out), options)
     goals.check(*paths_of(raster), overwrite=options.overwrite, resume=options.resume)
     if options.resume and goals.finished:
-        return finished_before(raster, goals, options)
+        before = finished_before(raster, goals, options)
+        if before is not None:
+            return before
     ready = ready or Ready(named(options))
     failures = Failures() if options.on_error == "skip" else None
     with opened(raster, ready.model, options, failures) as reader, State(goals.footprints) as state:
@@ -93,6 +106,8 @@ def predict(
             write_companions(assembly, reader, raster, options, facts, result.as_dict())
             if patches is not None:
                 write_embeddings(assembly, patches, reader, facts)
+        if reader.info.sheets is not None and patches is None and not saw_scene(ready.model):
+            keep(goals.footprints, state.folder, reader.info)
     _warn_of_memory(result, options)
     return result
 
@@ -147,14 +162,19 @@ def _settled(
     options: PredictOptions,
 ) -> tuple[Walk, Order]:
     """Settle and check the run, or take over what the one that died had settled."""
-    found = state.settled(key) if options.resume else None
+    surface = reader.info.sheets is not None
+    found = state.settled(key, INPUT if surface else None) if options.resume else None
+    kept = Kept.beside(goals.footprints) if options.resume and surface and not found else None
+    carried = None if kept is None else kept.settled(key, reader.info)
     look = Look() if goals.embeddings is None else Look(LOOK.layers)
-    settled = found or settle_run(ready.model, reader.info, options, look).as_json()
+    settled = found or carried or settle_run(ready.model, reader.info, options, look).as_json()
     walk = walk_of(ready, reader, Settled.of_json(settled), options)
     order = ordered(walk, goals, options)
     if found is None:
         check_space(needs(order))
         state.begin(key, settled, kept=goals.embeddings is None)
+    if kept is not None and carried is not None:
+        kept.carry(state.folder, walk.plan, order.info, with_q=order.wants_q)
     return walk, order
 
 

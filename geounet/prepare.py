@@ -19,7 +19,7 @@ from geounet.backends.choose import Wanted, settle
 from geounet.backends.engine import Engine
 from geounet.backends.load import load
 from geounet.backends.ready import Ready
-from geounet.baselines.model import Baseline, baseline
+from geounet.baselines.model import Baseline, BaselineStep, baseline
 from geounet.errors import GeounetWarning, OptionError
 from geounet.fit import check_bands, check_fit, named_bands, target_gsd
 from geounet.grid import TileGrid
@@ -142,6 +142,11 @@ def fitted(model: Model, reader: Reader, raster: Imagery, options: InferenceOpti
     bands, allow_vrt = reader.info.bands, options.allow_vrt
     with closing(open_imagery(raster, bands=bands, allow_vrt=allow_vrt)) as scene:
         return at_scene(model, scene)
+
+
+def saw_scene(model: Model) -> bool:
+    """Return whether what a fitted model says of a pixel hangs on the whole scene."""
+    return isinstance(model, Baseline | BaselineStep) or by_scene(model)
 
 
 def settle_run(

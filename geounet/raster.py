@@ -122,6 +122,22 @@ class Sheets(Protocol):
         """One line that changes when one of them does."""
         ...
 
+    def parts(self, info: RasterInfo) -> dict[str, list[Any]]:
+        """Return each file with what changes when it does, and its place on a grid.
+
+        Args:
+            info: of this raster, perhaps at another GSD.
+
+        Returns:
+            By path: identity, first row, last row + 1, first column, last column + 1.
+        """
+        ...
+
+    @property
+    def share(self) -> float:
+        """Part of the raster that they may cover, 0–1."""
+        ...
+
     def names_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.object_]:
         """Return the name of the file that counts at each point in the CRS."""
         ...

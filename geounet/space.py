@@ -63,7 +63,8 @@ def check_space(needed: Iterable[tuple[Path, int]]) -> None:
 def needs(order: Order) -> Iterator[tuple[Path, int]]:
     """Yield each output with the bytes it takes; what waits is counted with the footprints."""
     targets, classes = order.targets, order.plan.classes
-    pixels = order.info.height * order.info.width
+    share = 1.0 if order.info.sheets is None else order.info.sheets.share
+    pixels = order.info.height * order.info.width * share
     waiting = CELLS + (classes if order.wants_q else 0)
     yield targets.footprints, round(pixels * (waiting + VECTORS))
     for path in targets.also:

@@ -101,11 +101,12 @@ class State:
         finally:
             self._lock.release()
 
-    def settled(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
+    def settled(self, key: Mapping[str, Any], changing: str | None = None) -> dict[str, Any] | None:
         """Return what the run that left the state had settled; None where none did.
 
         Args:
             key: what the run is: its input, model, options and version.
+            changing: name in it of what may have changed; then there is nothing to go on with.
 
         Raises:
             OptionError: it was another run, with the difference.
@@ -122,6 +123,9 @@ class State:
             warnings.warn(text, GeounetWarning, stacklevel=2)
             return None
         changes = differences(there, key)
+        loose = {name: value for name, value in key.items() if name == changing}
+        if changes and changes == differences({name: there.get(name) for name in loose}, loose):
+            return None
         if changes:
             raise OptionError(
                 f"{self.folder}: was begun otherwise ({'; '.join(changes)}); --resume wants the "

@@ -40,7 +40,7 @@ FLOORS = (
     {"page", "project", "walk", "annotations"},
     {"prepare"},
     {"embeddings"},
-    {"journal", "evaluation", "cutter", "targets", "result"},
+    {"journal", "kept", "evaluation", "cutter", "targets", "result"},
     {"options", "order", "training", "transfer", "chipset"},
     {"pixels", "provenance", "space"},
     {"assemble", "finished"},

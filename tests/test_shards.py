@@ -28,7 +28,7 @@ from geounet.shards.merge import MergeOptions, merge
 from geounet.shards.part import Part
 from geounet.shards.share import Share, owners
 from geounet.shards.shelf import shelf_of
-from geounet.surface import Surface
+from geounet.surface import Anchor, Surface, SurfaceOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore::geounet.errors.GeounetWarning")
 
@@ -369,7 +369,8 @@ def test_the_command_line_says_what_to_do_next(town, tmp_path, capsys):
     shutil.rmtree(out + ".parts")
 
 
-def test_a_surface_of_sheets_comes_in_parts_too(make_raster, tmp_path):
+@pytest.mark.parametrize("anchor", [None, Anchor(Affine(0.5, 0, 5e5 - 3, 0, -0.5, 5e6), (16, 16))])
+def test_a_surface_of_sheets_comes_in_parts_too(make_raster, tmp_path, anchor):
     """Its buildings know their sheets as they do in one process; changed sheets are refused."""
     rng = np.random.default_rng(4)
     image = rng.integers(0, 2, (12, 15)).repeat(9, 0).repeat(9, 1)[:100, :130] * np.uint8(200)
@@ -378,9 +379,10 @@ def test_a_surface_of_sheets_comes_in_parts_too(make_raster, tmp_path):
         there = grid @ Affine.translation(left, 0)
         part = image[:, left:right].astype(np.uint8)
         sheets.append(str(make_raster(part, transform=there, name=f"sheet{left}.tif")))
-    surface = Surface.of(sheets)
+    surface = Surface.of(sheets, SurfaceOptions(anchor=anchor))
     whole, options = asked(tmp_path / "whole"), asked(tmp_path / "a")
     predict(surface, tmp_path / "whole" / "o.gpkg", whole)
+    shutil.rmtree(tmp_path / "whole" / "o.gpkg.cells")  # for the next run of a changed survey
     place = shards(surface, tmp_path / "a", options, 3)
     merged(tmp_path / "a", place, options)
     assert contents(tmp_path / "a") == contents(tmp_path / "whole")

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from fakes import PaintModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import CRS, Transformer
 from rasterio.windows import Window
 
-from geounet.errors import OptionError, RasterError
+from geounet.errors import OptionError, RasterError, SurveyError
+from geounet.plan import PlanOptions
+from geounet.predict import PredictOptions, predict, stream
 from geounet.surface import Surface, SurfaceOptions
 from geounet.surface import reader as surface_reader
+from geounet.survey.find import find_scenes
+from geounet.survey.job import SurveyOptions
+from geounet.survey.whole import survey_whole
 
 GRID = Affine(0.13, 0, 340_000.1, 0, -0.13, 3_056_000.7)
 """What no float holds exactly."""
@@ -158,8 +166,8 @@ def test_the_newest_sheet_counts_by_item_then_acquisition_then_file(make_raster)
         str(make_raster(each, transform=GRID, name=f"other{at}.tif"))
         for at, each in enumerate(arrays[1:])
     ]
-    for path, word in zip(paths, ("2021:01:01 00:00:00", "2022:01:01 00:00:00", "2020:01:01 00:00:00"), strict=True):  # fmt: skip
-        dated(path, word)
+    for path, year in zip(paths, (2021, 2022, 2020), strict=True):
+        dated(path, f"{year}:01:01 00:00:00")
 
     def winner():
         with Surface.of(paths, SurfaceOptions(overlap="newest")).open() as reader:
@@ -243,7 +251,8 @@ def test_a_sheet_of_another_grid_lands_in_its_place(make_raster, crs, gsd, turn,
             part = reader.read(window)
             assert (part.data == seen.data[:, *window.toslices()]).all()
             assert (part.valid == seen.valid[window.toslices()]).all()
-    high, wide = (min(b - a, c) for a, b, c in zip((top, left), surface.info.shape, shape, strict=True))  # fmt: skip
+    high = min(surface.info.height - top, shape[0])
+    wide = min(surface.info.width - left, shape[1])
     valid = seen.valid[top : top + high, left : left + wide]
     off = seen.data[0].astype(int)[top : top + high, left : left + wide]
     off = np.abs(off - ground(GRID, shape)[:high, :wide])
@@ -309,6 +318,128 @@ def test_few_sheets_are_open_at_a_time(make_raster, monkeypatch):
             assert len(reader._held) <= 3
 
 
+def blobs(shape=(130, 170), seed=0):
+    """Bright rectangles on dark ground, some of them across any border."""
+    rng = np.random.default_rng(seed)
+    array = rng.integers(1, 90, (1, *shape)).astype(np.uint8)
+    for row, col, high, wide in rng.integers((0, 0, 4, 4), (120, 160, 40, 40), (25, 4)):
+        array[:, row : row + high, col : col + wide] = rng.integers(150, 255)
+    return array
+
+
+FOUR = [(0, 75, 0, 99), (0, 75, 81, 170), (60, 130, 0, 99), (60, 130, 81, 170)]
+"""Boxes that overlap."""
+
+
+def options(**more):
+    """Predict with the paint model, on the sheets' own pixels, in small tiles."""
+    plan = PlanOptions(tile=32, halo=4)
+    return PredictOptions(model=PaintModel(), gsd="native", plan=plan, **more)
+
+
+def test_footprints_of_a_surface_are_those_of_one_raster(make_raster, tmp_path):
+    """Cut into four sheets or not: the same rows in the same order, none cut, none twice."""
+    array = blobs()
+    whole_one = make_raster(array, transform=GRID, name="one.tif")
+    paths = cut(make_raster, array, FOUR)
+    predict(whole_one, tmp_path / "one.gpkg", options(probability=tmp_path / "one_p.tif"))
+    surface = Surface.of(paths)
+    predict(surface, tmp_path / "four.gpkg", options(probability=tmp_path / "four_p.tif"))
+    one, four = (
+        geopandas.read_file(tmp_path / f"{name}.gpkg", layer="buildings")
+        for name in ("one", "four")
+    )
+    assert len(one) >= 10
+    assert (one.geometry.symmetric_difference(four.geometry).area.sum() / one.area.sum()) < 1e-6
+    for column in set(one.columns) - {"source", "geometry"}:
+        assert (one[column] == four[column]).all() or np.allclose(one[column], four[column])
+    with rasterio.open(tmp_path / "one_p.tif") as p, rasterio.open(tmp_path / "four_p.tif") as q:
+        assert (p.read() == q.read()).all()
+    assert set(four["source"]) == {f"sheet{at:02}.tif" for at in range(4)}
+    for row in four.itertuples():
+        point = row.geometry.representative_point()
+        col, line = ~GRID @ (point.x, point.y)
+        middles = [((top + low) / 2, (left + right) / 2) for top, low, left, right in FOUR]
+        near = np.argmin([(line - y) ** 2 + (col - x) ** 2 for y, x in middles])
+        assert row.source == f"sheet{near:02}.tif"
+
+
+def test_a_surface_is_resampled_as_one_raster_is(make_raster):
+    """Sheets are joined on their own pixels first, so no border shows at another GSD."""
+    array = blobs()
+    one = make_raster(array, transform=GRID, name="one.tif")
+    surface = Surface.of(cut(make_raster, array, FOUR))
+    chosen = PredictOptions(gsd=0.3, plan=PlanOptions(tile=32, halo=0))
+    parts = zip(*(stream(each, PaintModel(), chosen) for each in (one, surface)), strict=True)
+    assert all((a[1] == b[1]).all() and a[0] == b[0] for a, b in parts)
+
+
+def test_a_run_that_died_goes_on(make_raster, tmp_path):
+    """A surface is resumed like a raster; what is finished is left alone."""
+    surface = Surface.of(cut(make_raster, blobs(), FOUR))
+    predict(surface, tmp_path / "all.gpkg", options())
+    out, seen = tmp_path / "died.gpkg", []
+
+    def die(done, _):
+        seen.append(done)
+        if done == 17:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict(surface, out, options(), die)
+    result = predict(surface, out, options(resume=True))
+    assert result.pixels_resumed > 0
+    tables = [
+        geopandas.read_file(tmp_path / f"{name}.gpkg", layer="buildings")
+        for name in ("all", "died")
+    ]
+    assert tables[0].equals(tables[1])
+    assert predict(surface, out, options(resume=True)).finished_before
+
+
+def damaged(path):
+    """Overwrite the pixels of a compressed TIFF, not its directory."""
+    with rasterio.open(path) as file:
+        at = int(file.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
+    with Path(path).open("r+b") as file:
+        file.seek(at)
+        file.write(bytes(30))
+
+
+def test_what_fails_is_told_and_shown_and_others_show_through(make_raster, tmp_path):
+    """A damaged block is taken from the sheet below; where there is none, coverage says failed."""
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    array = blobs()
+    for path in cut(make_raster, array, FOUR, compress="deflate"):
+        Path(path).rename(folder / Path(path).name)
+    damaged(folder / "sheet00.tif")
+    deep = blobs((20, 20)).astype(np.uint16)
+    there = GRID @ Affine.translation(0, 130)
+    Path(make_raster(deep, transform=there, name="w.tif")).rename(folder / "w.tif")
+    (folder / "x.tif").write_bytes(b"nothing")
+    out = tmp_path / "survey.gpkg"
+    scenes = find_scenes([str(folder)])
+    found = survey_whole(scenes, out, SurveyOptions(predict=options()))
+    assert {each.name for each in found.failed} == {"sheet00", "w", "x"}
+    lines = [
+        json.loads(line) for line in (tmp_path / "survey.report.jsonl").read_text().splitlines()
+    ]
+    assert [set(line) for line in lines] == [
+        {"raster", "out", "footprints", "seconds", "error"}
+    ] * 6
+    assert sum(line["footprints"] for line in lines) == found.result.polygons
+    assert [line["out"] for line in lines] == [str(out)] * 4 + [None] * 2
+    status = geopandas.read_file(out, layer="coverage").dissolve("status").geometry
+    lost = status["failed"].area / 0.13**2
+    inner = status["predicted"].area / 0.13**2
+    assert 0 < lost < 75 * 99
+    assert inner + lost == pytest.approx(130 * 170, rel=1e-6)
+    with pytest.raises(SurveyError, match="2 of 6 sheets cannot be used"):
+        survey_whole(scenes, tmp_path / "no.gpkg", SurveyOptions(predict=options(), max_errors=0))
+    assert not list(tmp_path.glob("no*"))
+
+
 def test_a_sheet_that_cannot_be_opened_is_named(make_raster, tmp_path):
     """What is no raster, has no CRS, other bands or another type is left out, with its reason."""
     paths = cut(make_raster, image(), [(0, 130, 0, 100), (0, 130, 80, 170)])
@@ -327,3 +458,60 @@ def test_a_sheet_that_cannot_be_opened_is_named(make_raster, tmp_path):
     assert len(list(surface._lost())) == 2
     with pytest.raises(RasterError, match="none of 2 sheets"):
         Surface.of(odd[:2])
+
+
+def nine(folder, make_raster, array, seeds=range(9)):
+    """Write 3 × 3 sheets that overlap by ten pixels, some of them of other pixels."""
+    for at in seeds:
+        row, col = divmod(at % 9, 3)
+        top, left = row * 50, col * 60
+        part = (array if at < 9 else blobs((160, 190), at))[:, top : top + 60, left : left + 70]
+        there = GRID @ Affine.translation(left, top)
+        Path(make_raster(part, transform=there, name="x.tif")).rename(folder / f"s{at % 9}.tif")
+
+
+@pytest.mark.parametrize(
+    ("change", "sides"),
+    [
+        ("change", False), ("add", True), ("remove", False), ("grow", True), ("shrink", False),
+        ("nothing", False),
+    ],
+)  # fmt: skip
+def test_only_what_changed_is_inferred_again(make_raster, tmp_path, change, sides):
+    """A changed folder with resume: a fresh run's footprints and pixels, from few of its tiles."""
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    array = blobs((160, 190))
+    everything = {"add": [0, 1, 2, 3, 5, 6, 7, 8], "grow": [1, 2, 4, 5, 7, 8]}
+    nine(folder, make_raster, array, everything.get(change, range(9)))
+
+    def run(name, **more):
+        if sides:
+            more["probability"] = tmp_path / f"{name}.tif"
+        wanted = options(outline="pixel", **more)
+        wanted = replace(wanted, plan=PlanOptions(tile=24, halo=4, band_width=16))
+        out = tmp_path / f"{name}.gpkg"
+        return survey_whole(find_scenes([str(folder)]), out, SurveyOptions(predict=wanted)).result
+
+    first = run("again")
+    if change in ("change", "add", "grow"):
+        nine(folder, make_raster, array, {"change": [13], "add": [4], "grow": [0, 3, 6]}[change])
+    for at in {"remove": [4], "shrink": [0, 1, 2]}.get(change, []):
+        (folder / f"s{at}.tif").unlink()
+    second, fresh = run("again", resume=True), run("fresh")
+    assert second.finished_before == (change == "nothing")
+    if change not in ("nothing", "shrink"):
+        assert 0 < second.tiles < 0.75 * fresh.tiles
+    assert first.tiles > 70
+    one, two = (
+        geopandas.read_file(tmp_path / f"{name}.gpkg", layer="buildings")
+        for name in ("again", "fresh")
+    )
+    there = one.geometry.union_all().symmetric_difference(two.geometry.union_all())
+    assert len(one) == len(two)
+    assert there.area < 1e-6 * one.area.sum()
+    assert sorted(one.confidence) == pytest.approx(sorted(two.confidence))
+    if sides:
+        with rasterio.open(tmp_path / "again.tif") as p, rasterio.open(tmp_path / "fresh.tif") as q:
+            both = q.window(*q.bounds), p.window(*q.bounds).round_offsets().round_lengths()
+            assert (p.read(window=both[1]) == q.read(window=both[0])).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from geounet.opening import paths_of
 from geounet.order import Order
 from geounet.prepare import Settled
 from geounet.raster import RasterInfo
-from geounet.surface import Surface, SurfaceOptions
+from geounet.surface import Anchor, Surface, SurfaceOptions
 
 if TYPE_CHECKING:
     from geounet.opening import Imagery
@@ -106,7 +107,12 @@ class Run:
             RasterError: they cannot be.
         """
         paths, options = self.raster["paths"], self.raster["surface"]
-        return paths[0] if options is None else Surface.of(paths, SurfaceOptions(**options))
+        if options is None:
+            return str(paths[0])
+        anchor = options["anchor"]
+        if anchor is not None:
+            anchor = Anchor(Affine(*anchor["transform"]), tuple(anchor["cell"]))
+        return Surface.of(paths, SurfaceOptions(**{**options, "anchor": anchor}))
 
     @property
     def info(self) -> RasterInfo:
@@ -159,7 +165,8 @@ def _plain(words: dict[str, Any]) -> dict[str, Any]:
 
 
 def _told(imagery: Imagery) -> dict[str, Any]:
-    options = _plain(asdict(imagery.options)) if isinstance(imagery, Surface) else None
+    options = asdict(imagery.options) if isinstance(imagery, Surface) else None
+    options = json.loads(json.dumps(options, default=lambda place: list(place[:6])))
     return {"paths": [*map(_absolute, paths_of(imagery))], "surface": options}
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from affine import Affine
 from rasterio.windows import Window
 
 from geounet.errors import RasterError
@@ -81,6 +83,21 @@ class SurfaceReader:
     def identity(self) -> str:
         """One line that changes when a pixel may."""
         return self._surface.identity
+
+    @property
+    def share(self) -> float:
+        """Part of the surface that sheets may cover, 0–1."""
+        sizes = (sheet.window.height * sheet.window.width for sheet in self._surface.sheets)
+        return min(1.0, float(sum(sizes)) / (self.info.height * self.info.width))
+
+    def parts(self, info: RasterInfo) -> dict[str, list[Any]]:
+        """Return each sheet with its identity, and the rows and columns it may weigh in."""
+        to_grid = ~info.transform @ self.info.transform
+        grown = 0 if to_grid.almost_equals(Affine.identity(), 1e-9) else math.ceil(to_grid.a) + 2
+        return {
+            path: [identity, *_on_grid(window, to_grid, grown)]
+            for path, identity, window in self._surface.parts()
+        }
 
     def names_at(self, x: Floats, y: Floats) -> NDArray[np.object_]:
         """Return the name of the sheet that counts at each point in the CRS; empty without one.
@@ -171,6 +188,15 @@ class SurfaceReader:
         """Remember a window of a sheet that could not be read."""
         failures.add(sheet.shown(window, self._surface.lattice), error)
         self._surface.troubles.setdefault(sheet.path, str(error))
+
+
+def _on_grid(window: Window, to_grid: Affine, grown: int) -> list[int]:
+    """Return the rows and columns of another grid of the same orientation."""
+    (top, bottom), (left, right) = window.toranges()
+    ends = ((left, top), (right, bottom))
+    (first, upper), (last, lower) = (to_grid @ end for end in ends)
+    rows = math.floor(upper + 1e-6) - grown, math.ceil(lower - 1e-6) + grown
+    return [*rows, math.floor(first + 1e-6) - grown, math.ceil(last - 1e-6) + grown]
 
 
 def _pieces(window: Window) -> Iterator[Window]:

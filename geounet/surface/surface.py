@@ -17,6 +17,7 @@ from rasterio.windows import Window
 from geounet.errors import RasterError
 from geounet.raster import RasterInfo, open_raster
 from geounet.sources import identities
+from geounet.surface.dates import taken
 from geounet.surface.lattice import check_coarse, choose_lattice
 from geounet.surface.overlap import cost_of
 from geounet.surface.placed import Placed
@@ -26,6 +27,7 @@ from geounet.surface.sheets import Refused, alike, read_sheets
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from affine import Affine
     from numpy.typing import NDArray
 
     from geounet.forgiving import Failures
@@ -35,8 +37,31 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+NOISE = 1e-6
+"""Pixels that the place of a grid is uncertain by."""
+
 LONGEST = 4_000_000
 """Rows or columns of a surface, at most: 400 km at 0.1 m."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A grid of cells, if the surface's pixels are on it."""
+
+    transform: Affine
+    """Of its pixels."""
+    cell: tuple[int, int]
+    """Rows and columns of a cell."""
+
+    def origin(self, lattice: Lattice, top: int, left: int) -> tuple[int, int]:
+        """Return the row and column of a cell's first pixel, up to a cell before another pixel."""
+        way = ~lattice.transform @ self.transform
+        at = np.array([way @ (0, 0), way @ (1, 0), way @ (0, 1)])
+        steps = at - np.round(at[0])
+        if np.abs(steps - [[0, 0], [1, 0], [0, 1]]).max() > NOISE:
+            return top, left
+        (high, wide), (col, row) = self.cell, np.round(at[0]).astype(int).tolist()
+        return top - (top - row) % high, left - (left - col) % wide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +77,8 @@ class SurfaceOptions:
     """1-based bands of each sheet that are read; None: all but alpha."""
     allow_vrt: bool = False
     """Open a VRT whose sources lie outside its folder."""
+    anchor: Anchor | None = None
+    """An earlier grid, from which the origin lies a whole number of cells."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +120,8 @@ class Surface:
         lattice = choose_lattice([sheet.info for sheet in found], options.crs)
         placed, astray = _placed(found, lattice)
         (top, bottom), (left, right) = _extent(placed)
+        if options.anchor is not None:
+            top, left = options.anchor.origin(lattice, top, left)
         lattice = lattice.moved(top, left)
         sheets = tuple(each.from_origin(top, left) for each in placed)
         info = _info(sheets, lattice, (bottom - top, right - left))
@@ -135,6 +164,15 @@ class Surface:
         order = np.lexsort((found, points))
         for point, pairs in groupby(order, key=points.__getitem__):
             yield int(point), [self.sheets[found[at]] for at in pairs]
+
+    def parts(self) -> Iterator[tuple[str, str, Window]]:
+        """Yield path, identity and place of each sheet, and of rasters that should be one."""
+        for sheet in self.sheets:
+            files = sorted(identities(sheet.info.files))
+            dates = [str(taken(sheet.info))] if self.options.overlap == "newest" else []
+            yield os.path.abspath(sheet.path), ", ".join([*files, *dates]), sheet.window  # noqa: PTH100 - it may be a URL
+        for window, error in self._lost():
+            yield str(error), "refused", window
 
     def _lost(self) -> list[tuple[Window, RasterError]]:
         """Return where rasters lie that are no part of it, as far as that is known."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from geounet.errors import SurveyError
 from geounet.footprints.origin import origin_of
+from geounet.kept import Kept
 from geounet.outputs import check_target
 from geounet.predict import predict
 from geounet.result import summed
-from geounet.surface import Surface, SurfaceOptions
+from geounet.surface import Anchor, Surface, SurfaceOptions
 from geounet.survey.report import write_lines
 from geounet.survey.work import Outcome
 
@@ -103,8 +104,9 @@ def surface_of(
         again = asked.overwrite or asked.resume
         check_target(path, overwrite=again or path is out, suffixes=(suffix,))
     wanted = SurfaceOptions(
-        overlap=overlap, crs=asked.crs, bands=asked.bands, allow_vrt=asked.allow_vrt
-    )
+        overlap=overlap, crs=asked.crs, bands=asked.bands, allow_vrt=asked.allow_vrt,
+        anchor=_anchor(out) if asked.resume else None,
+    )  # fmt: skip
     surface = Surface.of([scene.raster for scene in scenes], wanted)
     _check_errors(surface, len(scenes), options.max_errors)
     return surface, asked
@@ -112,6 +114,12 @@ def surface_of(
 
 def _report(out: Path) -> Path:
     return out.with_name(out.stem + LINES)
+
+
+def _anchor(out: Path) -> Anchor | None:
+    """Return the grid of an earlier run whose cells were kept."""
+    kept = Kept.beside(out)
+    return None if kept is None else Anchor(kept.transform, kept.cell)
 
 
 def _check_errors(surface: Surface, sheets: int, most: int | None) -> None:
