@@ -84,6 +84,7 @@ NEVERS = {
     "click": set(),
     "requests": set(),
     "fsspec": {"shards.shelf"},
+    "dask": {"fleet"},
     "distributed": {"fleet"},
     "pickle": {"transfer.states"},  # the name of its error
 }

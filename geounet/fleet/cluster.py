@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 WAIT = 30
 """Seconds a scheduler has to answer."""
 
+PATIENCE = "1 hour"
+"""How long a process that died may take to start again before it is given up; Dask's own 15 s are
+too few where all cores are busy, and a cluster that gave up all of its processes waits for ever."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
@@ -82,11 +86,13 @@ def _joined(cluster: Cluster) -> Iterator[Client]:
 
 @contextmanager
 def _started(cluster: Cluster) -> Iterator[Client]:
+    import dask  # noqa: PLC0415
     from distributed import Client, LocalCluster  # noqa: PLC0415
 
     assert cluster.workers is not None
     threads = max((os.cpu_count() or 1) // cluster.workers, 1)
     with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": PATIENCE}),
         LocalCluster(
             n_workers=cluster.workers,
             threads_per_worker=1,
