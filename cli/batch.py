@@ -12,6 +12,8 @@ from .known import files
 from .options import SIDES, draws, infers, predict_options
 from .progress import Bar
 from .settings import configured
+from .shard import infer_shares
+from .spread import Spread, spreads
 
 SOME_FAILED = 3
 
@@ -48,6 +50,7 @@ SOME_FAILED = 3
     help="Processes that share the cores, a scene each.  [one for each GPU, else one]",
 )  # fmt: skip
 @configured
+@spreads
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
@@ -75,24 +78,23 @@ def command(
     from geounet.errors import OptionError
     from geounet.survey.find import find_scenes
     from geounet.survey.job import SurveyOptions, survey
-    from geounet.survey.whole import survey_whole
     from geounet.survey.workers import hands_of
 
     rest.pop("verbose")
+    spread = Spread.taken(rest, workers)
     sides = (rest[side] for side in SIDES if rest[side] is not None)
     scenes = find_scenes(inputs, [out, *sides])
     most = 0 if on_error == "fail" else max_errors
-    options = SurveyOptions(predict=predict_options(rest), max_errors=most)
+    options = SurveyOptions(predict=predict_options(rest), max_errors=most, share=spread.share)
     if out.suffix.lower() == ".gpkg":
         if workers is not None:
             raise OptionError("--workers takes a scene each, one surface has none; leave it out")
-        with Bar(out.name, "tile", quiet=quiet) as bar:
-            whole = survey_whole(scenes, out, options, overlap or "centre", bar)
-        return _told_whole(whole, as_json=as_json, quiet=quiet)
+        words = scenes, out, options, overlap or "centre"
+        return _whole(spread, words, as_json=as_json, quiet=quiet)
     if overlap is not None:
         raise OptionError(f"--overlap is for one surface, got the folder {out}; name a FILE.gpkg")
-    hands = hands_of(options.predict, workers)
-    with Bar(out.name, "scene", quiet=quiet) as bar:
+    with spread.crew() as crew, Bar(out.name, "scene", quiet=quiet) as bar:
+        hands = crew or hands_of(options.predict, workers)
         tell = Told(bar, len(scenes))
         found = survey(scenes, out, options, hands=hands, progress=tell.progress, told=tell.outcome)
     if as_json:
@@ -102,6 +104,23 @@ def command(
     if not quiet and not as_json:
         click.echo(_line(found, out), err=True)
     return SOME_FAILED if found.failed else 0
+
+
+def _whole(spread: Spread, words: Any, *, as_json: bool, quiet: bool) -> int:
+    """Predict a survey that is one surface: here, on a cluster, or one shard of it."""
+    from geounet.predict import predict
+    from geounet.survey.whole import surface_of, survey_whole
+
+    scenes, out, options, overlap = words
+    if spread.share is not None:
+        surface, asked = surface_of(scenes, out, options, overlap)
+        unit = (surface, out, asked)
+        infer_shares([unit], spread.share, spread.parts, as_json=as_json, quiet=quiet)
+        return 0
+    with spread.crew() as crew, Bar(out.name, "tile", quiet=quiet) as bar:
+        done = predict if crew is None else crew.predict
+        found = survey_whole(scenes, out, options, overlap, bar, predicted=done)
+    return _told_whole(found, as_json=as_json, quiet=quiet)
 
 
 def _told_whole(found: Any, *, as_json: bool, quiet: bool) -> int:

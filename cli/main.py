@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "predict": "Building footprints from rasters: the main job.",
     "batch": "A survey: folders of rasters, one outcome each.",
+    "merge": "The parts of --shard runs, joined.",
     "verify": "The difference between tiled and untiled, measured.",
     "vectorize": "Footprints from a mask or probability raster.",
     "rle": "Run-length files (COCO, Kaggle) from and to rasters.",

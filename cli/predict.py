@@ -12,6 +12,7 @@ from .known import files, footprints
 from .options import draws, infers, predict_options
 from .progress import Bar
 from .settings import configured
+from .shard import infer_shares, share_of
 
 SOME_FAILED = 3
 SHOWN = 5
@@ -52,11 +53,23 @@ SHOWN = 5
     "the exit code is 3.",
 )
 @configured
+@click.option(
+    "--shard", metavar="I/N",
+    help="Infer the I-th of N shares alone, into a part; geounet merge joins the parts.",
+)  # fmt: skip
+@click.option("--parts", help="Folder or URL of the parts of --shard.  [OUT.parts]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
 def command(
-    inputs: tuple[str, ...], out: tuple[Path, ...], *, as_json: bool, quiet: bool, **rest: Any
+    inputs: tuple[str, ...],
+    out: tuple[Path, ...],
+    *,
+    shard: str | None,
+    parts: str | None,
+    as_json: bool,
+    quiet: bool,
+    **rest: Any,
 ) -> int:
     """Predict building footprints.
 
@@ -70,9 +83,15 @@ def command(
 
     rasters = find_rasters(inputs)
     rest.pop("verbose")
+    share = share_of(shard, parts)
     options = predict_options({**rest, "also": out[1:]})
+    jobs = files_of(rasters, out[0], options)
+    if share is not None:
+        tasks = [(unit.raster, unit.out, unit.options) for unit in jobs]
+        infer_shares(tasks, share, parts, as_json=as_json, quiet=quiet)
+        return 0
     results, failed = [], []
-    for unit in files_of(rasters, out[0], options):
+    for unit in jobs:
         try:
             with Bar(Path(unit.raster).name, "tile", quiet=quiet) as bar:
                 result = predict(unit.raster, unit.out, unit.options, bar)

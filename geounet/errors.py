@@ -9,6 +9,7 @@ GeounetError
 ├── OutputError       a result cannot be written where it was asked for (also an OSError)
 │   └── TargetError   found out before the work began
 ├── AnnotationError   an annotation or run-length file cannot be understood
+├── PartError         parts of a run do not go together, or one is damaged
 ├── TrainingError     a dataset or a recipe cannot be trained on
 ├── SurveyError       too many scenes of a survey failed
 └── DeviceMemoryError the batch does not fit the device, a smaller one may
@@ -65,6 +66,12 @@ class TargetError(OutputError):
 
 class AnnotationError(GeounetError):
     """An annotation or run-length file cannot be understood; nothing was written."""
+
+    exit_code = 2
+
+
+class PartError(GeounetError):
+    """Parts of a run do not go together, or one of them cannot be understood."""
 
     exit_code = 2
 

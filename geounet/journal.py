@@ -16,13 +16,13 @@ from geounet.state import CELLS
 from geounet.walk import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from geounet.footprints.parts.store import Store
-    from geounet.grid import Cell
+    from geounet.grid import Cell, TileGrid
     from geounet.walk import Walk
 
 Strip = list[Segment]
@@ -34,19 +34,23 @@ SYNC_EVERY = 5.0
 class Journal:
     """Owner of the finished cells of a run; leave the `with` block to close it, they stay."""
 
-    def __init__(self, folder: Path, walk: Walk, store: Store | None) -> None:
+    def __init__(
+        self, folder: Path, walk: Walk, store: Store | None, cells: Sequence[Cell] | None = None
+    ) -> None:
         """Find the cells that are done and undamaged.
 
         Args:
             folder: of the state.
             walk: that gives the cells; its plan says where they lie.
             store: where q is kept, if it is.
+            cells: those that are wanted, in the order of work; None = all.
 
         Raises:
             OutputError: the file cannot be opened.
         """
         self._folder, self._grid = folder, walk.plan.grid
         self._walk, self._store = walk, store
+        self._wanted = list(self._grid.cells()) if cells is None else cells
         self._synced = time.monotonic()
         try:
             self._records = Records(folder / CELLS)
@@ -84,7 +88,7 @@ class Journal:
     def missing(self) -> Iterator[list[Cell]]:
         """Yield the cells that are not done: consecutive rows of one band at a time."""
         run: list[Cell] = []
-        for cell in self._grid.cells():
+        for cell in self._wanted:
             if run and (cell in self or cell.band != run[-1].band):
                 yield run
                 run = []
@@ -94,12 +98,12 @@ class Journal:
             yield run
 
     def completed(self, found: Iterator[Segment]) -> Iterator[Segment]:
-        """Yield the segments of all cells in the order of work: those that are done, and the rest.
+        """Yield all segments in the order of work: those that are done, and the rest.
 
         Args:
             found: segments of the missing cells, in order; each is kept before it is handed on.
         """
-        for cell in self._grid.cells():
+        for cell in self._wanted:
             if cell in self:
                 yield self.take(cell, with_q=True)
                 continue
@@ -109,18 +113,8 @@ class Journal:
             yield segment
 
     def strips(self, segments: Iterator[Segment]) -> Iterator[Strip]:
-        """Yield the segments of each row of tiles, left to right, top to bottom.
-
-        A raster of one band of columns streams; of several, segments wait until the last is done.
-        """
-        grid = self._grid
-        if len(grid.bands) == 1:
-            yield from ([segment] for segment in segments)
-            return
-        for _ in segments:
-            pass
-        for row in range(grid.rows):
-            yield [self.take(grid.cell(row, band)) for band in range(len(grid.bands))]
+        """Yield the segments of each row of tiles, left to right, top to bottom."""
+        return strips(self._grid, segments, self.take)
 
     def put(self, segment: Segment) -> None:
         """Keep a segment.
@@ -135,7 +129,7 @@ class Journal:
                 q_sum = zlib.crc32(np.ascontiguousarray(segment.q).data)
             pixels = segment.valid_pixels, segment.failed_pixels
             record = Record(cell.row, cell.band, *pixels, q_sum)
-            self._done[cell.row, cell.band] = self._records.append(record, _packed(segment))
+            self._done[cell.row, cell.band] = self._records.append(record, packed(segment))
             self._sync_if_due()
         except OSError as error:
             raise OutputError(
@@ -148,10 +142,8 @@ class Journal:
         record = self._done[cell.row, cell.band]
         if not record.size:
             return self._walk.nothing(cell)
-        stream = BytesIO(self._records.arrays(record))
-        trace, coverage = CellTrace.load(stream), CellTrace.load(stream)
         q = self._q(cell) if with_q else None
-        return Segment(cell, q, trace, coverage, record.valid_pixels, record.failed_pixels)
+        return unpacked(cell, record, BytesIO(self._records.arrays(record)), q)
 
     def _sync_if_due(self) -> None:
         if time.monotonic() - self._synced < SYNC_EVERY:
@@ -173,10 +165,39 @@ class Journal:
         return 0 if q is None else zlib.crc32(q.data)
 
 
-def _packed(segment: Segment) -> bytes:
+def strips(
+    grid: TileGrid, segments: Iterator[Segment], again: Callable[[Cell], Segment]
+) -> Iterator[Strip]:
+    """Yield the segments of each row of tiles, left to right, top to bottom.
+
+    A raster of one band of columns streams; of several, segments wait until the last is done.
+
+    Args:
+        grid: whose cells they are.
+        segments: of all cells, in the order of work.
+        again: gives the segment of a cell once more.
+    """
+    if len(grid.bands) == 1:
+        yield from ([segment] for segment in segments)
+        return
+    for _ in segments:
+        pass
+    for row in range(grid.rows):
+        yield [again(grid.cell(row, band)) for band in range(len(grid.bands))]
+
+
+def packed(segment: Segment) -> bytes:
     """Return what tracing found in a cell; nothing where there is no data."""
     stream = BytesIO()
     if not segment.is_void:
         segment.trace.save(stream)
         segment.coverage.save(stream)
     return stream.getvalue()
+
+
+def unpacked(
+    cell: Cell, record: Record, stream: BytesIO, q: NDArray[np.uint8] | None = None
+) -> Segment:
+    """Return the segment that was packed, read from the front of a stream."""
+    trace, coverage = CellTrace.load(stream), CellTrace.load(stream)
+    return Segment(cell, q, trace, coverage, record.valid_pixels, record.failed_pixels)

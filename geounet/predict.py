@@ -41,7 +41,7 @@ from geounet.provenance import facts_of, key_of
 from geounet.quantise import NODATA, STEPS
 from geounet.relay import relay
 from geounet.result import Result, result_of
-from geounet.space import check_space
+from geounet.space import check_space, needs
 from geounet.state import State
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def predict(
         with _outputs(order, state, walk) as (assembly, journal):
             resumed = journal.pixels
             patches = patches_of(walk, LOOK, state.work) if goals.embeddings else None
-            walk = _watched(walk, journal, failures, progress)
+            walk = watched(walk, journal.tiles, len(walk.plan.grid), failures, progress)
             carry_out(_looking(walk, patches), assembly, journal)
             facts = facts_of(raster, walk, options, key)
             polygons = assembly.write(facts)
@@ -169,18 +169,24 @@ def _settled(
     look = Look() if goals.embeddings is None else Look(LOOK.layers)
     settled = found or carried or settle_run(ready.model, reader.info, options, look).as_json()
     walk = walk_of(ready, reader, Settled.of_json(settled), options)
-    info, card = reader.info, walk.step.card
-    if goals.project is not None:
-        check_place(info)
-    table, outlines = table_options(info, card, options), outline_options(info, options)
-    order = Order(info, walk.plan, goals, table, outlines)
-    order.check()
+    order = ordered(walk, goals, options)
     if found is None:
-        check_space(order)
+        check_space(needs(order))
         state.begin(key, settled, kept=goals.embeddings is None)
     if kept is not None and carried is not None:
-        kept.carry(state.folder, walk.plan, info, with_q=order.wants_q)
+        kept.carry(state.folder, walk.plan, order.info, with_q=order.wants_q)
     return walk, order
+
+
+def ordered(walk: Walk, goals: Targets, options: PredictOptions) -> Order:
+    """Return what is to be made of the cells of a walk, checked."""
+    info = walk.reader.info
+    if goals.project is not None:
+        check_place(info)
+    table, outlines = table_options(info, walk.step.card, options), outline_options(info, options)
+    order = Order(info, walk.plan, goals, table, outlines)
+    order.check()
+    return order
 
 
 @contextmanager
@@ -199,9 +205,10 @@ def _looking(walk: Walk, patches: Patches | None) -> Walk:
     return walk if patches is None else replace(walk, on_layers=patches.add)
 
 
-def _watched(walk: Walk, journal: Journal, failures: Failures | None, progress: Progress) -> Walk:
-    """Return a walk that counts the tiles on from those that are done, and knows what failed."""
-    done, total = journal.tiles, len(walk.plan.grid)
+def watched(
+    walk: Walk, done: int, total: int, failures: Failures | None, progress: Progress
+) -> Walk:
+    """Return a walk that counts its tiles on from those that are done, and knows what failed."""
 
     def count() -> None:
         nonlocal done

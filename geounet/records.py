@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from geounet.outputs import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 HEAD = struct.Struct("<4sIIQQIQ")
@@ -48,13 +48,18 @@ class Record:
 class Records:
     """The file; leave the `with` block to close it, what it holds stays."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, finished: bool = False) -> None:
         """Open the file, or make it.
+
+        Args:
+            path: of the file.
+            finished: it is there, and only read.
 
         Raises:
             OSError: it cannot be opened.
         """
-        self._file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+        how = os.O_RDONLY if finished else os.O_RDWR | os.O_CREAT
+        self._file = FileIO(os.open(path, how, 0o666), "r" if finished else "r+")
 
     def __enter__(self) -> Self:
         """Return the records."""
@@ -66,11 +71,18 @@ class Records:
 
     def recover(self) -> Iterator[Record]:
         """Yield the records up to the first that is torn; what follows is cut off in the end."""
-        end = self._file.seek(0)
-        while (record := self._next(end)) is not None:
-            yield record
-            end = record.start + record.size + SUM.size
+        end = yield from self._whole()
         self._file.truncate(end)
+
+    def all(self) -> Iterator[Record]:
+        """Yield the records of a file that is finished.
+
+        Raises:
+            ValueError: something in it is torn or damaged.
+        """
+        end = yield from self._whole()
+        if end != os.fstat(self._file.fileno()).st_size:
+            raise ValueError(f"damaged at byte {end:,}")
 
     def append(self, record: Record, arrays: bytes) -> Record:
         """Write a record wholly or not at all, and return it with its place.
@@ -97,6 +109,14 @@ class Records:
     def sync(self) -> None:
         """Have the system put what was written on the disk now."""
         os.fsync(self._file.fileno())
+
+    def _whole(self) -> Generator[Record, None, int]:
+        """Yield the records that are whole, from the first on; return where they end."""
+        end = self._file.seek(0)
+        while (record := self._next(end)) is not None:
+            yield record
+            end = record.start + record.size + SUM.size
+        return end
 
     def _next(self, start: int) -> Record | None:
         """Return the record that starts at a byte, if a whole one does."""

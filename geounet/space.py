@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from geounet.errors import GeounetWarning, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from geounet.order import Order
@@ -28,8 +28,11 @@ LEAST = 200_000
 """Bytes of the smallest output: nothing fits into less."""
 
 
-def check_space(order: Order) -> None:
+def check_space(needed: Iterable[tuple[Path, int]]) -> None:
     """Refuse to start where not even an empty result has room; warn where it may get short.
+
+    Args:
+        needed: outputs, and the bytes that each takes.
 
     Raises:
         OutputError: a disk is full.
@@ -37,7 +40,7 @@ def check_space(order: Order) -> None:
     needs: dict[int, int] = defaultdict(int)
     counts: dict[int, int] = defaultdict(int)
     places: dict[int, Path] = {}
-    for path, need in _needs(order):
+    for path, need in needed:
         disk = path.parent.stat().st_dev
         places.setdefault(disk, path)
         needs[disk], counts[disk] = needs[disk] + need, counts[disk] + 1
@@ -57,7 +60,7 @@ def check_space(order: Order) -> None:
             )
 
 
-def _needs(order: Order) -> Iterator[tuple[Path, int]]:
+def needs(order: Order) -> Iterator[tuple[Path, int]]:
     """Yield each output with the bytes it takes; what waits is counted with the footprints."""
     targets, classes = order.targets, order.plan.classes
     share = 1.0 if order.info.sheets is None else order.info.sheets.share

@@ -180,11 +180,7 @@ class Walk:
 
     def nothing(self, cell: Cell) -> Segment:
         """Return the segment of a cell without data that counts."""
-        trace, coverage = _void(int(cell.core.height), int(cell.core.width), self.plan.classes)
-        asked = self._asked(cell)
-        if asked is not None:
-            coverage = cover(np.zeros_like(asked), asked=asked)[0]
-        return Segment(cell, None, trace, coverage, 0)
+        return nothing(cell, self.plan.classes, self.area)
 
     def _asked(self, cell: Cell) -> NDArray[np.bool_] | None:
         return None if self.area is None else self.area.mask(cell.core)
@@ -208,6 +204,21 @@ class Walk:
 def _owns(cells: Sequence[Cell], tile: Tile) -> bool:
     """Whether a tile is one of some cells, and not beside them."""
     return cells[0].row <= tile.row <= cells[-1].row and tile.col in cells[0].cols
+
+
+def nothing(cell: Cell, classes: int, area: Area | None = None) -> Segment:
+    """Return the segment of a cell without data that counts.
+
+    Args:
+        cell: of the grid.
+        classes: maps of a tile.
+        area: where a result is wanted; None = everywhere.
+    """
+    trace, coverage = _void(int(cell.core.height), int(cell.core.width), classes)
+    if area is not None:
+        asked = area.mask(cell.core)
+        coverage = cover(np.zeros_like(asked), asked=asked)[0]
+    return Segment(cell, None, trace, coverage, 0)
 
 
 @lru_cache(maxsize=4)

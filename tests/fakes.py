@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +113,34 @@ class SeenModel(PaintModel):
             blocks = pixels.reshape(count, bands, height // edge, edge, width // edge, edge)
             made[name] = blocks.mean((3, 5), dtype=np.float32)
         return made
+
+
+class DyingModel(PaintModel):
+    """Paints, until a given number of batches is done."""
+
+    def __init__(self, calls, error=KeyboardInterrupt, **words):
+        """Die at the call after so many."""
+        super().__init__(**words)
+        self.left, self.error = calls, error
+
+    def __call__(self, pixels, valid):
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        return super().__call__(pixels, valid)
+
+
+def tables(path):
+    """All rows of a package, by table, but for the index that SQLite orders as it likes."""
+    with closing(sqlite3.connect(path)) as file:
+        names = file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        found = sorted(name for (name,) in names if not name.startswith("rtree_"))
+        return {name: file.execute(f'SELECT * FROM "{name}"').fetchall() for name in found}  # noqa: S608
+
+
+def contents(folder):
+    """What can be compared of a folder: the tables of packages, the bytes of the rest."""
+    return {
+        path.name: tables(path) if path.suffix == ".gpkg" else path.read_bytes()
+        for path in sorted(folder.iterdir())
+    }

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import subprocess
 import sys
 import warnings
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from fakes import PaintModel
+from fakes import DyingModel, PaintModel, contents
 
 from geounet.errors import GeounetWarning, OptionError, OutputError, TargetError
 from geounet.footprints.formats import SUFFIXES
@@ -26,21 +24,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::geounet.errors.GeounetWarning")
 
 TILE, HALO = 32, 8
 STRIDE = TILE - 2 * HALO
-
-
-class DyingModel(PaintModel):
-    """Paints, until a given number of batches is done."""
-
-    def __init__(self, calls, error=KeyboardInterrupt, **words):
-        """Die at the call after so many."""
-        super().__init__(**words)
-        self.left, self.error = calls, error
-
-    def __call__(self, pixels, valid):
-        self.left -= 1
-        if self.left < 0:
-            raise self.error
-        return super().__call__(pixels, valid)
 
 
 @pytest.fixture
@@ -61,23 +44,6 @@ def asked(folder, model=None, **words):
     plan = PlanOptions(tile=TILE, halo=HALO, blend="hann", band_width=words.pop("band_width"))
     sides = {"probability": folder / "p.tif", "mask": folder / "m.tif", "rle": folder / "r.json"}
     return PredictOptions(model=model or PaintModel(), plan=plan, gsd="native", **sides | words)
-
-
-def contents(folder):
-    """What can be compared of a folder: the tables of packages, the bytes of the rest."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix == ".gpkg":
-            with closing(sqlite3.connect(path)) as file:
-                names = file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-                tables = sorted(name for (name,) in names if not name.startswith("rtree_"))
-                found[path.name] = {
-                    name: file.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608
-                    for name in tables
-                }
-        else:
-            found[path.name] = path.read_bytes()
-    return found
 
 
 def die(town, out, options, calls, error=KeyboardInterrupt):

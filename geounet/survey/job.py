@@ -14,6 +14,7 @@ from geounet.result import summed
 from geounet.survey.ledger import Ledger
 from geounet.survey.report import write_reports
 from geounet.survey.scene import check_options, in_turn
+from geounet.survey.shares import scenes_of, write_share
 from geounet.survey.work import Outcome, Unit, check_apart, identity_of, make_ready, units_of
 from geounet.walk import STAGES
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
+    from geounet.shards.share import Share
     from geounet.survey.find import Scene
     from geounet.survey.work import Hands, Progress
 
@@ -36,6 +38,8 @@ class SurveyOptions:
     """Of each scene; its side outputs are folders."""
     max_errors: int | None = None
     """Scenes that may fail before the survey stops; None: any number."""
+    share: Share | None = None
+    """Which of the scenes are done; None: all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +91,10 @@ def survey(
     """
     options, started = options or SurveyOptions(), time.perf_counter()
     check_options(options.predict)
-    units = units_of(scenes, folder, options.predict)
+    share = options.share
+    units = units_of(scenes if share is None else scenes_of(scenes, share), folder, options.predict)
     check_apart(units)
-    with Ledger(folder) as ledger:
+    with Ledger(folder, "" if share is None else share.name) as ledger:
         found = _Found(ledger, units, options)
         for outcome in found.outcomes:
             told(outcome)
@@ -104,7 +109,10 @@ def survey(
         done = found.survey(started)
         facts = {"model": _model(done), "software": SOFTWARE, "seconds": done.seconds}
         facts["waiting"] = len(units) - len(done.outcomes)
-        write_reports(folder, done.outcomes, facts)
+        if share is None:
+            write_reports(folder, done.outcomes, facts)
+        else:
+            write_share(folder, share, done.outcomes, facts)
     if found.stopped:
         raise SurveyError(f"stopped: {found.failed[-1].error}; --resume goes on with the rest")
     return done

@@ -47,9 +47,14 @@ class Entry:
 class Ledger:
     """Owner of what is done, and of the right to write into the folder, for a `with` block."""
 
-    def __init__(self, folder: Path) -> None:
-        """Claim nothing yet."""
-        self._out, self._home = folder, folder / KEPT
+    def __init__(self, folder: Path, share: str = "") -> None:
+        """Claim nothing yet.
+
+        Args:
+            folder: of the survey.
+            share: of its scenes, which has a ledger of its own; all when empty.
+        """
+        self._out, self._home = folder, folder / KEPT / share
         self.entries: dict[str, Entry] = {}
         """What is done, by the name of the scene."""
         self._begun: dict[str, Sequence[str]] = {}

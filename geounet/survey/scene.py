@@ -66,7 +66,7 @@ def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
         hopeless = _is_hopeless(unit, error)
         if hopeless:
             _drop_state(unit)
-        return failed(unit, _reason(error), spent, hopeless=hopeless)
+        return failed(unit, reason(error), spent, hopeless=hopeless)
     with suppress(*FAILS):  # no picture is no failure
         draw_picture(unit)
     return Outcome(
@@ -120,7 +120,7 @@ def failed(unit: Unit, error: str, seconds: float = 0.0, *, hopeless: bool = Fal
     )
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """What went wrong, in one line."""
     words = " ".join(str(error).split())
     if isinstance(error, GeounetError):

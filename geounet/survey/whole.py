@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -20,15 +21,20 @@ from geounet.survey.report import write_lines
 from geounet.survey.work import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from geounet.options import PredictOptions
     from geounet.result import Result
     from geounet.surface import Overlap
     from geounet.survey.find import Scene
     from geounet.survey.job import SurveyOptions
 
 SUFFIX, LINES = ".gpkg", ".report.jsonl"
+
+
+Predicted = Callable[[Surface, "Path", "PredictOptions", Callable[[int, int], None]], "Result"]
+"""What predicts a surface."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ def survey_whole(
     options: SurveyOptions,
     overlap: Overlap = "centre",
     progress: Callable[[int, int], None] = lambda *_: None,
+    *,
+    predicted: Predicted = predict,
 ) -> Whole:
     """Predict all scenes as one surface into one GeoPackage; what did not change is kept.
 
@@ -66,12 +74,31 @@ def survey_whole(
         options: everything else; `crs` also chooses whose pixels are those of the surface.
         overlap: which sheet counts where several have data.
         progress: called with tiles done and tiles in total.
+        predicted: does it, in this process or elsewhere.
 
     Raises:
         GeounetError: it cannot be done as it is asked for.
         SurveyError: too many sheets cannot be used; nothing was begun.
     """
-    started, report = time.perf_counter(), out.with_name(out.stem + LINES)
+    started = time.perf_counter()
+    surface, asked = surface_of(scenes, out, options, overlap)
+    result = predicted(surface, out, asked, progress)
+    seconds = time.perf_counter() - started
+    whole = Whole(result, tuple(_outcomes(scenes, surface, out, seconds)))
+    write_lines(_report(out), whole.outcomes)
+    return whole
+
+
+def surface_of(
+    scenes: Sequence[Scene], out: Path, options: SurveyOptions, overlap: Overlap
+) -> tuple[Surface, PredictOptions]:
+    """Return the surface of all scenes, and how it is predicted.
+
+    Raises:
+        GeounetError: it cannot be done as it is asked for.
+        SurveyError: too many sheets cannot be used.
+    """
+    report = _report(out)
     asked = replace(options.predict, on_error="fail" if options.max_errors == 0 else "skip")
     kept = None if asked.overwrite else Kept.beside(out)
     if kept is not None:  # then the same command again does what is new
@@ -85,11 +112,11 @@ def survey_whole(
     )  # fmt: skip
     surface = Surface.of([scene.raster for scene in scenes], wanted)
     _check_errors(surface, len(scenes), options.max_errors)
-    result = predict(surface, out, asked, progress)
-    seconds = time.perf_counter() - started
-    whole = Whole(result, tuple(_outcomes(scenes, surface, out, seconds)))
-    write_lines(report, whole.outcomes)
-    return whole
+    return surface, asked
+
+
+def _report(out: Path) -> Path:
+    return out.with_name(out.stem + LINES)
 
 
 def _check_errors(surface: Surface, sheets: int, most: int | None) -> None:
