@@ -160,7 +160,10 @@ class Told:
 
 def _line(found: Any, out: Path) -> str:
     failed, scenes = len(found.failed), len(found.outcomes)
-    words = [f"{scenes - failed:,} of {scenes:,} scenes are done"]
+    done = sum(each.out is not None for each in found.outcomes)
+    outside = scenes - failed - done
+    words = [f"{done:,} of {scenes:,} scenes are done"]
+    words += [f"{outside:,} lie outside the area"] if outside else []
     words += [f"{len(found.before):,} were before"] if found.before else []
     words += [f"{failed:,} failed"] if failed else []
     words += [f"outputs of {len(found.removed):,} that are gone removed"] if found.removed else []

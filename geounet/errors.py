@@ -5,6 +5,7 @@ GeounetError
 ├── GridError         tile, halo or grid do not fit together (also a ValueError)
 ├── ModelError        a model file, card or network cannot be used
 ├── OptionError       two options, or an option and the input, contradict (also a ValueError)
+│   └── OutsideError  an area does not touch the raster
 ├── OutputError       a result cannot be written where it was asked for (also an OSError)
 │   └── TargetError   found out before the work began
 ├── AnnotationError   an annotation or run-length file cannot be understood
@@ -47,6 +48,10 @@ class OptionError(GeounetError, ValueError):
     """An option contradicts another one or the input."""
 
     exit_code = 2
+
+
+class OutsideError(OptionError):
+    """The area that is asked for does not touch the raster; one of a survey's may be so."""
 
 
 class OutputError(GeounetError, OSError):

@@ -13,6 +13,7 @@ import pytest
 import rasterio
 from affine import Affine
 from fakes import PaintModel
+from geounet.cli.main import main
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import CRS, Transformer
@@ -498,7 +499,7 @@ def test_only_what_changed_is_inferred_again(make_raster, tmp_path, change, side
         nine(folder, make_raster, array, {"change": [13], "add": [4], "grow": [0, 3, 6]}[change])
     for at in {"remove": [4], "shrink": [0, 1, 2]}.get(change, []):
         (folder / f"s{at}.tif").unlink()
-    second, fresh = run("again", resume=True), run("fresh")
+    second, fresh = run("again"), run("fresh")
     assert second.finished_before == (change == "nothing")
     if change not in ("nothing", "shrink"):
         assert 0 < second.tiles < 0.75 * fresh.tiles
@@ -515,3 +516,56 @@ def test_only_what_changed_is_inferred_again(make_raster, tmp_path, change, side
         with rasterio.open(tmp_path / "again.tif") as p, rasterio.open(tmp_path / "fresh.tif") as q:
             both = q.window(*q.bounds), p.window(*q.bounds).round_offsets().round_lengths()
             assert (p.read(window=both[1]) == q.read(window=both[0])).all()
+
+
+def call(capsys, *words):
+    """Run the command line; return its exit code and what it said."""
+    code = main([str(word) for word in words])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_batch_into_a_file_is_one_surface(make_raster, tmp_path, capsys):
+    """`-o FILE.gpkg`: one file, a line a sheet, exit 3 where some cannot be used."""
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    array = np.concatenate([blobs()] * 3)
+    for path in cut(make_raster, array, FOUR):
+        Path(path).rename(folder / Path(path).name)
+    out = tmp_path / "survey.gpkg"
+    words = ("batch", folder, "-o", out, "-m", "otsu", "--gsd", "native", "--min-area", "0", "-q")
+    code, said, _ = call(capsys, *words)
+    assert (code, said.strip()) == (0, str(out))
+    assert len((tmp_path / "survey.report.jsonl").read_text().splitlines()) == 4
+    code, _, error = call(capsys, *words)
+    assert code == 2
+    assert "exists already" in error
+    (folder / "bad.tif").write_bytes(b"no raster")
+    code, said, error = call(capsys, *words, "--overwrite", "--json")
+    assert code == 3
+    assert json.loads(said)["scenes"] == 5
+    assert "bad.tif: not a raster format" in error
+    before = out.read_bytes()
+    code, _, error = call(capsys, *words, "--overwrite", "--on-error", "fail")
+    assert code == 1
+    assert "1 of 5 sheets cannot be used" in error
+    assert out.read_bytes() == before
+    assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("-o", "maps", "--overlap", "first"), "--overlap is for one surface"),
+        (("-o", "all.gpkg", "--workers", "2"), "--workers takes a scene each"),
+        (("-o", "all.gpkg", "--overlap", "newest"), "does not say when it was taken"),
+    ],
+)
+def test_options_that_do_not_fit_a_surface_are_refused(make_raster, tmp_path, capsys, words, told):
+    """One line, exit 2, and nothing is written."""
+    make_raster(image(bands=3), name="sheet.tif")
+    there = [str(tmp_path / word) if word in ("maps", "all.gpkg") else word for word in words]
+    code, _, error = call(capsys, "batch", tmp_path / "sheet.tif", *there, "-q")
+    assert code == 2
+    assert told in error
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.tif"]

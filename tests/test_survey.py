@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from affine import Affine
 from fakes import PaintModel
 
 from geounet.backends import ready
@@ -383,6 +384,19 @@ def test_a_model_is_opened_once(sheets, tmp_path, monkeypatch):
     found = run(sheets, tmp_path / "out", model=tmp_path / "m.onnx")
     scene._opened.cache_clear()
     assert (done, len(found.failed)) == (["opened", "made"], 1)
+
+
+def test_a_scene_outside_the_area_has_no_result_and_no_error(sheets, make_raster, tmp_path):
+    """An area is asked of every sheet, and need not touch all of them."""
+    make_raster(image(4), name="in/far.tif", transform=Affine(0.5, 0, 9e5, 0, -0.5, 5e6))
+    box = (500_000.0, 4_999_990.0, 500_020.0, 5_000_000.0)
+    found = run(sheets, tmp_path / "out", bbox=box)
+    assert [each.name for each in found.failed] == ["b"]
+    rows = {Path(row["raster"]).stem: row for row in reported(tmp_path / "out")}
+    assert (rows["far"]["out"], rows["far"]["error"]) == (None, None)
+    assert "far.gpkg" not in files(tmp_path / "out")
+    assert "outside the area" in (tmp_path / "out/report.html").read_text()
+    assert run(sheets, tmp_path / "out", bbox=box).before == {"a", "north__a"}
 
 
 def test_two_surveys_cannot_share_a_folder(sheets, tmp_path):

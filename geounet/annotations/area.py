@@ -10,7 +10,7 @@ import shapely
 from geounet.annotations.shapes import fault
 from geounet.annotations.vector import read_layer, shapes_on
 from geounet.area import Area
-from geounet.errors import AnnotationError, OptionError
+from geounet.errors import AnnotationError, OptionError, OutsideError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def read_area(path: Path, info: RasterInfo) -> Area:
 
     Raises:
         AnnotationError: the file cannot be read, or has something else than polygons.
-        OptionError: the polygons do not touch the raster.
+        OutsideError: the polygons do not touch the raster.
     """
     shapes = shapes_on(read_layer(path), info, path)
     for shape in shapes:
@@ -47,7 +47,8 @@ def box_area(bounds: tuple[float, float, float, float], info: RasterInfo) -> Are
     """Return a box given by its smallest x and y and its largest, in the raster's CRS.
 
     Raises:
-        OptionError: it is no box, or does not touch the raster.
+        OptionError: it is no box.
+        OutsideError: it does not touch the raster.
     """
     left, bottom, right, top = bounds
     shown = ",".join(f"{value:.12g}" for value in bounds)
@@ -63,7 +64,7 @@ def _touching(outline: BaseGeometry, info: RasterInfo, asked: str) -> Area:
     raster = shapely.box(0, 0, info.width, info.height)
     if shapely.area(shapely.intersection(outline, raster)) == 0:
         bounds = ",".join(f"{value:.12g}" for value in info.bounds)
-        raise OptionError(
+        raise OutsideError(
             f"{asked}: nothing of it lies on {info.path} ({bounds} in its CRS); "
             "name an area that does"
         )

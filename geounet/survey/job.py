@@ -156,12 +156,12 @@ class _Found:
     def add(self, outcome: Outcome) -> None:
         """Note what became of a scene; of one that is of no use now nothing old is kept."""
         self.outcomes.append(outcome)
-        if outcome.error is None:
+        if outcome.error is not None:
+            self.failed.append(outcome)
+        if outcome.out is not None:
             unit = self._todo[outcome.name]
             self._ledger.done(unit, self._identities[unit.name], outcome)
-            return
-        self.failed.append(outcome)
-        if outcome.hopeless:
+        elif outcome.hopeless or outcome.error is None:
             self._ledger.drop(outcome.name)
 
     def survey(self, started: float) -> Survey:

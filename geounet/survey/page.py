@@ -31,7 +31,7 @@ def page(folder: Path, outcomes: Sequence[Outcome], facts: Mapping[str, Any]) ->
         facts: `model`, `seconds` of this run, and `waiting`, scenes that had no turn.
     """
     failed = [each for each in outcomes if each.error is not None]
-    good = [each for each in outcomes if each.error is None]
+    good = [each for each in outcomes if each.out is not None]
     shown = good[:: -(-len(good) // PICTURED)] if good else []
     style, template = (_file(f"page.{kind}") for kind in ("css", "html"))
     return Template(template).substitute(
@@ -60,10 +60,13 @@ def _about(facts: Mapping[str, Any]) -> str:
 
 
 def _figures(outcomes: Sequence[Outcome], failed: Sequence[Outcome], waiting: int) -> str:
+    done = sum(each.out is not None for each in outcomes)
+    outside = len(outcomes) - len(failed) - done
     found = sum(each.footprints for each in outcomes)
     spent = sum(each.seconds for each in outcomes)
     figures = [
-        (f"{len(outcomes) - len(failed):,}", "scenes done", ""),
+        (f"{done:,}", "scenes done", ""),
+        *([(f"{outside:,}", "outside the area", "")] if outside else []),
         (f"{len(failed):,}", "scenes failed", "bad" if failed else ""),
         *([(f"{waiting:,}", "scenes had no turn", "bad")] if waiting else []),
         (f"{found:,}", "footprints", ""),
@@ -111,7 +114,7 @@ def _row(outcome: Outcome, folder: Path) -> str:
     kind = ' class="bad"' if outcome.error else ""
     cells = (
         _link(outcome.raster, folder, outcome.name),
-        "failed" if outcome.error else f"{outcome.footprints:,}",
+        "failed" if outcome.error else f"{outcome.footprints:,}" if outcome.out else "outside",
         f"{outcome.seconds:.1f}",
         links,
     )

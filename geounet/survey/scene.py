@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from geounet.backends.choose import settle
 from geounet.backends.ready import Ready
 from geounet.baselines.model import Baseline
-from geounet.errors import GeounetError, GeounetWarning, OptionError, TargetError
+from geounet.errors import GeounetError, GeounetWarning, OptionError, OutsideError, TargetError
 from geounet.footprints.table import map_crs
 from geounet.plan import make_plan
 from geounet.predict import predict
@@ -52,6 +52,8 @@ def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
     started = time.perf_counter()
     try:
         result = _predicted(unit, progress)
+    except OutsideError:
+        return outside(unit)
     except FAILS as error:
         spent = time.perf_counter() - started
         hopeless = _is_hopeless(unit, error)
@@ -80,6 +82,8 @@ def _predicted(unit: Unit, progress: Progress) -> Result:
     if unit.ours and options.resume:
         try:
             return predict(unit.raster, unit.out, options, tiles, ready)
+        except OutsideError:
+            raise
         except (OptionError, TargetError):
             options = replace(options, resume=False, overwrite=True)
     return predict(unit.raster, unit.out, options, tiles, ready)
@@ -89,6 +93,11 @@ def in_turn(units: Iterable[Unit], progress: Progress) -> Generator[Outcome, Non
     """Do one unit after the other in this process."""
     for unit in units:
         yield run_scene(unit, progress)
+
+
+def outside(unit: Unit) -> Outcome:
+    """Return the outcome of a unit that the area asked for does not touch: nothing, rightly."""
+    return Outcome(name=unit.name, raster=unit.raster, out=None, footprints=0, seconds=0.0)
 
 
 def failed(unit: Unit, error: str, seconds: float = 0.0, *, hopeless: bool = False) -> Outcome:

@@ -66,7 +66,7 @@ def survey_whole(
     *,
     predicted: Predicted = predict,
 ) -> Whole:
-    """Predict all scenes as one surface into one GeoPackage.
+    """Predict all scenes as one surface into one GeoPackage; what did not change is kept.
 
     Args:
         scenes: of `find_scenes`; those that cannot be part of it are left out and told.
@@ -100,12 +100,15 @@ def surface_of(
     """
     report = _report(out)
     asked = replace(options.predict, on_error="fail" if options.max_errors == 0 else "skip")
+    kept = None if asked.overwrite else Kept.beside(out)
+    if kept is not None:  # then the same command again does what is new
+        asked = replace(asked, resume=True)
     for path, suffix in ((out, SUFFIX), (report, ".jsonl")):
         again = asked.overwrite or asked.resume
         check_target(path, overwrite=again or path is out, suffixes=(suffix,))
     wanted = SurfaceOptions(
         overlap=overlap, crs=asked.crs, bands=asked.bands, allow_vrt=asked.allow_vrt,
-        anchor=_anchor(out) if asked.resume else None,
+        anchor=None if kept is None else Anchor(kept.transform, kept.cell),
     )  # fmt: skip
     surface = Surface.of([scene.raster for scene in scenes], wanted)
     _check_errors(surface, len(scenes), options.max_errors)
@@ -114,12 +117,6 @@ def surface_of(
 
 def _report(out: Path) -> Path:
     return out.with_name(out.stem + LINES)
-
-
-def _anchor(out: Path) -> Anchor | None:
-    """Return the grid of an earlier run whose cells were kept."""
-    kept = Kept.beside(out)
-    return None if kept is None else Anchor(kept.transform, kept.cell)
 
 
 def _check_errors(surface: Surface, sheets: int, most: int | None) -> None:

@@ -64,7 +64,7 @@ class Outcome:
     raster: str
     """File or URL."""
     out: str | None
-    """The file of its footprints; None where there is none."""
+    """The file of its footprints; None where it failed, or the area asked for is elsewhere."""
     footprints: int
     """How many."""
     seconds: float
