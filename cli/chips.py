@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from .kinds import NAMES, Numbers
 from .known import files
-from .options import NAMES, Numbers, tells
+from .options import tells
 from .progress import Bar
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from .options import AUTO, tells
+from .kinds import AUTO
+from .options import tells
 from .progress import Bar
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from .kinds import AUTO
 from .known import files
-from .options import AUTO, inference, infers, tells
+from .options import inference, infers, tells
 from .progress import Bar
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from .kinds import Auto
 from .known import files
-from .options import Auto, predict_options, sees
+from .options import predict_options, sees
 from .progress import Bar
 
 CHANNEL = Auto("mean")

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from .kinds import NAMES, SHARE
 from .known import recipes, trained
-from .options import NAMES, SHARE
 from .progress import Bar
 
 RECIPE = "buildings"

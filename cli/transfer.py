@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from .kinds import Auto, Numbers
 from .known import trained
-from .options import Auto, Numbers
 
 NUMBERS = Numbers(float)
 SPAN = Numbers(float, count=2)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from fakes import FakeReader, PaintModel
+from geounet.cli.kinds import SIZE
 from geounet.cli.main import main
-from geounet.cli.options import SIZE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.windows import Window
