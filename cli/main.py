@@ -40,6 +40,8 @@ COMMANDS = {
     "doctor": "Versions, device, threads: one paste for a bug report.",
 }
 INTERRUPTED, TERMINATED = 130, 143
+LONGEST_WORD = 255
+"""Letters of a word in a message; a longer one is no name of a file, and loses its middle."""
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
@@ -182,7 +184,8 @@ def _circumstance(error: BaseException) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    line = " ".join(message.split()).encode(errors="backslashreplace").decode()
+    words = (f"{w[:60]}…{w[-60:]}" if len(w) > LONGEST_WORD else w for w in message.split())
+    line = " ".join(words).encode(errors="backslashreplace").decode()
     click.echo(f"geounet: error: {line}", err=True)
     return code
 

@@ -7,7 +7,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from geounet.drivers import KNOWN, check_png, check_sidecars, driver_of, read_head, reason
+from geounet.drivers import (
+    KNOWN,
+    check_png,
+    check_sidecars,
+    check_tiff,
+    driver_of,
+    read_head,
+    reason,
+)
 from geounet.errors import RasterError
 from geounet.vrt import check_vrt, is_markup
 
@@ -65,6 +73,8 @@ def find_source(path: str | Path, *, allow_vrt: bool = False) -> Source:
         )
     if driver == "PNG":
         check_png(file)
+    if driver == "GTiff":
+        check_tiff(file, head)
     check_sidecars(file)
     return Source(str(file.absolute()), driver, text)
 

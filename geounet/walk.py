@@ -180,9 +180,11 @@ class Walk:
 
     def nothing(self, cell: Cell) -> Segment:
         """Return the segment of a cell without data that counts."""
-        trace, coverage = _void(int(cell.core.height), int(cell.core.width), self.plan.classes)
-        asked = self._asked(cell)
-        if asked is not None:
+        shape = int(cell.core.height), int(cell.core.width)
+        trace, coverage = _void(*shape, self.plan.classes)
+        if self.area is not None and not self.area.touches(cell.core):
+            coverage = _unasked(*shape)
+        elif (asked := self._asked(cell)) is not None:
             coverage = cover(np.zeros_like(asked), asked=asked)[0]
         return Segment(cell, None, trace, coverage, 0)
 
@@ -214,6 +216,12 @@ def _owns(cells: Sequence[Cell], tile: Tile) -> bool:
 def _void(height: int, width: int, classes: int) -> tuple[CellTrace, CellTrace]:
     q = np.full((classes, height, width), NODATA, np.uint8)
     return trace_cell(q[0], q, classes), cover(q[0] != NODATA)[0]
+
+
+@lru_cache(maxsize=4)
+def _unasked(height: int, width: int) -> CellTrace:
+    nowhere = np.zeros((height, width), np.bool_)
+    return cover(nowhere, asked=nowhere)[0]
 
 
 def cover(
