@@ -128,6 +128,8 @@ def _run(words: list[str], *, verbose: bool) -> int:
         if before[number] != signal.SIG_IGN:  # as it is for jobs in the background
             signal.signal(number, _stop)
     try:
+        if "" in words:
+            raise click.UsageError("an argument is empty, perhaps a variable not set; name it")
         done = geounet.main(words, prog_name="geounet", standalone_mode=False)
     except FORESEEN as error:
         return _end(error, verbose=verbose)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SAME_GSD = 1.1
 COARSEST = 4.0
+FARTHEST = 100.0
+"""A grid so many times finer or coarser than the raster is a slip of the pen."""
 
 
 def check_fit(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
@@ -108,6 +110,11 @@ def target_gsd(
     if gsd == "native":
         return None
     wanted = card.gsd if gsd == "model" else float(gsd)
+    if not own / FARTHEST <= wanted <= own * FARTHEST:
+        raise OptionError(
+            f"{info.path}: --gsd {wanted:g} is far from the raster's own {own:.3g} m (expected "
+            f"{own / FARTHEST:.3g} to {own * FARTHEST:.3g}); try --gsd native"
+        )
     if gsd == "model" and own > COARSEST * wanted:
         raise RasterError(
             f"{info.path}: {own:.3g} m a pixel is too coarse for model {card.name} "

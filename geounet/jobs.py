@@ -29,6 +29,8 @@ def targets_of(
     """
     if len(rasters) == 1 and not out.is_dir():
         return [(rasters[0], out, options)]
+    if len(rasters) == 1 and out.suffix.lower() in SUFFIXES:
+        raise OptionError(f"{out}: is a folder, expected a file; choose another output")
     if out.suffix.lower() in SUFFIXES:
         raise OptionError(f"{len(rasters)} inputs need a folder, got {out}; name a folder")
     if options.also:

@@ -48,11 +48,11 @@ def nobody(really):
     if not really:
         yield
         return
-    os.seteuid(NOBODY)
+    os.setresuid(NOBODY, NOBODY, 0)
     try:
         yield
     finally:
-        os.seteuid(0)
+        os.setresuid(0, 0, 0)
 
 
 def snapshot(folder):
@@ -93,6 +93,8 @@ def run(case, folder, places, heard):
         faults.append("the folder of the input changed")
     if code not in (0, 3) and (left := _changed(stood, snapshot(outputs))):
         faults.append(f"left behind, or changed: {left}")
+    strays = {path.name for path in folder.iterdir()} - {"in", "out"}
+    faults += [f"a stray file: {name}" for name in strays]
     unfinished = [p.name for p in outputs.rglob("*") if UNFINISHED.search(p.name)]
     faults += [f"unfinished: {name}" for name in unfinished if str(outputs / name) not in stood]
     left = [thread.name for thread in threading.enumerate() if "geounet" in thread.name]
@@ -141,4 +143,4 @@ def _of_words(case, told):
 
 def _has_cure(line):
     """Whether a line goes on after what, got and expected."""
-    return re.search(r"; |try|pass |set |known: |expected|Try|Choose|must be|name |bundled|not (in the range|one of)|No such|Missing|Got|is not|requires", line) is not None
+    return re.search(r"; |try|pass |set |known: |expected|Try|Choose|must be|name |bundled|not (in the range|one of)|No such|Missing|Got|is not|is neither|requires", line) is not None
