@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "predict": "Building footprints from rasters: the main job.",
+    "plan": "What predict would do, take, and stumble over: a dry run.",
     "verify": "The difference between tiled and untiled, measured.",
     "vectorize": "Footprints from a mask or probability raster.",
     "rle": "Run-length files (COCO, Kaggle) from and to rasters.",

@@ -29,7 +29,16 @@ def check_fit(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
     Raises:
         RasterError: with the option that cures it.
     """
-    info = reader.info
+    check_count(reader.info, card)
+    check_dtype(reader, card, scaled=scaled)
+
+
+def check_count(info: RasterInfo, card: ModelCard) -> None:
+    """Refuse a raster with other bands than the model's.
+
+    Raises:
+        RasterError: with the option that cures it.
+    """
     if info.count != len(card.bands):
         ready = ",".join(str(band + 1) for band in range(min(info.count, len(card.bands))))
         cure = f"choose them with --bands, such as --bands {ready}"
@@ -42,6 +51,15 @@ def check_fit(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
             f"{info.path}: has {info.count} {_bands(info.count)}, model {card.name} expects "
             f"{len(card.bands)} ({', '.join(card.bands)}); {cure}"
         )
+
+
+def check_dtype(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
+    """Refuse pixels of another type than the model's, unless it is said how to scale them.
+
+    Raises:
+        RasterError: with the option that cures it.
+    """
+    info = reader.info
     if not scaled and card.scaling == FIXED and str(info.dtype) != card.dtype:
         low, high = suggest_scale(reader)
         raise RasterError(

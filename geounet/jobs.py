@@ -18,14 +18,32 @@ if TYPE_CHECKING:
 def targets_of(
     rasters: Sequence[str], out: Path, options: PredictOptions
 ) -> list[tuple[str, Path, PredictOptions]]:
-    """Return each raster with its own output and options.
+    """Return each raster with its own output and options, and make the folders they go to.
+
+    Raises:
+        OptionError: several rasters for one file, or two rasters of one name.
+        OutputError: an output exists, or cannot be written.
+    """
+    jobs = jobs_of(rasters, out, options)
+    if jobs[0][1] == out:
+        return jobs
+    for folder in filter(None, (out, *(getattr(options, side) for side in SIDES))):
+        make_folder(folder)
+    for raster, target, chosen in jobs:
+        targets(target, chosen).check(raster, overwrite=options.overwrite, resume=options.resume)
+    return jobs
+
+
+def jobs_of(
+    rasters: Sequence[str], out: Path, options: PredictOptions
+) -> list[tuple[str, Path, PredictOptions]]:
+    """Return each raster with its own output and options; nothing is made.
 
     One raster goes to the file `out`; of several, or into an existing folder, each goes to a file
     of its own name there, and the side outputs to files in their folders likewise.
 
     Raises:
         OptionError: several rasters for one file, or two rasters of one name.
-        OutputError: an output exists, or cannot be written.
     """
     if len(rasters) == 1 and not out.is_dir():
         return [(rasters[0], out, options)]
@@ -41,15 +59,10 @@ def targets_of(
         raise OptionError(
             f"several inputs are called {twice[0]}; predict them into folders of their own"
         )
-    jobs = [
+    return [
         (raster, out / f"{stem}{SUFFIXES[0]}", _in_folders(options, stem))
         for raster, stem in zip(rasters, stems, strict=True)
     ]
-    for folder in filter(None, (out, *(getattr(options, side) for side in SIDES))):
-        make_folder(folder)
-    for raster, target, chosen in jobs:
-        targets(target, chosen).check(raster, overwrite=options.overwrite, resume=options.resume)
-    return jobs
 
 
 def _in_folders(options: PredictOptions, stem: str) -> PredictOptions:

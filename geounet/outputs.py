@@ -50,7 +50,7 @@ def check_target(
         TargetError: the output exists, is a folder, or its folder is missing or read-only.
     """
     target, known = Path(path), tuple(suffixes)
-    _check_name(target)
+    check_name(target)
     if target.suffix.lower() not in known:
         got = target.suffix or "no suffix"
         raise OptionError(f"{path}: unknown kind of output ({got}, expected {', '.join(known)})")
@@ -64,6 +64,25 @@ def check_target(
         if isinstance(error, GeounetError):
             raise
         raise TargetError(f"{path}: {_reason(error)}; choose another output") from error
+
+
+def check_name(target: Path) -> None:
+    """Refuse a name that the system, or what writes the file, cannot take as it is.
+
+    Raises:
+        OptionError: with what is odd about it.
+    """
+    try:
+        name = str(target.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(f"{target}: the name is not UTF-8; choose another") from error
+    odd = [letter for letter in name.decode() if letter < " " or letter in ";!"]
+    if odd:  # pyogrio takes them for parts of an address
+        raise OptionError(f"{target}: has {odd[0]!r} in its path, which is not written to; rename it")
+    if len(target.name.encode()) > LONGEST_NAME:
+        raise OptionError(
+            f"{target}: file name too long (expected at most {LONGEST_NAME} bytes); choose a shorter"
+        )
 
 
 @contextmanager
@@ -138,21 +157,6 @@ def parts(path: Path) -> list[Path]:
     """Return the further files that a file is made of, by its suffix; none for most."""
     known = SHAPEFILE_PARTS if path.suffix.lower() == ".shp" else ()
     return [path.with_suffix(suffix) for suffix in known]
-
-
-def _check_name(target: Path) -> None:
-    """Refuse a name that the system, or what writes the file, cannot take as it is."""
-    try:
-        name = str(target.absolute()).encode()
-    except UnicodeEncodeError as error:
-        raise OptionError(f"{target}: the name is not UTF-8; choose another") from error
-    odd = [letter for letter in name.decode() if letter < " " or letter in ";!"]
-    if odd:  # pyogrio takes them for parts of an address
-        raise OptionError(f"{target}: has {odd[0]!r} in its path, which is not written to; rename it")
-    if len(target.name.encode()) > LONGEST_NAME:
-        raise OptionError(
-            f"{target}: file name too long (expected at most {LONGEST_NAME} bytes); choose a shorter"
-        )
 
 
 def _check_folder(target: Path) -> None:

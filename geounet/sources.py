@@ -43,6 +43,8 @@ class Source:
     """The path or URL as the user wrote it, for messages."""
     remote: bool = False
     """True = reached by the network, at a URL the user typed."""
+    overview: int | None = None
+    """Which overview stands for the raster, 0 the finest; None = the raster itself."""
 
 
 def find_source(path: str | Path, *, allow_vrt: bool = False) -> Source:

@@ -47,7 +47,7 @@ FLOORS = (
     {"explain"},
     {"activations"},
     {"cluster"},
-    {"jobs", "verify", "exchange", "damage"},
+    {"jobs", "verify", "exchange", "damage", "forecast"},
     {"__init__"},
 )
 """Rooms from the ground up; a room imports rooms below it, and its own."""
