@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+from collections.abc import Mapping  # noqa: TC003 - read at run time, to check values
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import numpy as np
 
 from geounet.errors import ModelError
+from geounet.kinds import is_of, kind_words
 from geounet.onnxfile import metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
@@ -32,6 +35,10 @@ BASELINES = {
 """Names that a run takes for a model though there are no weights; see the room `baselines`."""
 FIXED, SCENE_SCALINGS = "fixed", ("max", "minmax", "l2")
 """How a card may say that raw pixels are scaled: alike everywhere, or by a statistic a scene."""
+LONGEST_NAME, ODD = 60, frozenset("\"'`<>&;:\\/|?*%$[]{}")
+"""Letters of a class or layer, and those it does not have: it is one of SQL, XML and file names."""
+SHOWN = 80
+"""Letters of a strange value that a message shows."""
 RESERVED = frozenset({"coverage", "layer_styles", "tiles"})
 """Layers that are not a class's."""
 
@@ -90,7 +97,8 @@ class ModelCard:
     """Licence of the weights."""
 
     def __post_init__(self) -> None:
-        """Refuse a card whose parts do not fit."""
+        """Refuse a card whose parts are not what they are to be, or do not fit each other."""
+        self._check_kinds()
         if not len(self.bands) == len(self.mean) == len(self.std):
             raise ModelError(
                 f"model card: {len(self.bands)} bands but {len(self.mean)} means "
@@ -125,6 +133,23 @@ class ModelCard:
                 f"and bytes_per_pixel be a size; got {dict(self.seams)}, {self.bytes_per_pixel}"
             )
 
+    def _check_kinds(self) -> None:
+        """Refuse fields of another type, numbers that are none, and names no layer can have."""
+        for name, hint in _hints().items():
+            value = getattr(self, name)
+            if not is_of(value, hint):
+                raise ModelError(
+                    f"model card: {name} is {_shown(value)} (expected {kind_words(hint)})"
+                )
+            listed = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(one, float) and not math.isfinite(one) for one in listed):
+                raise ModelError(f"model card: {name} is {_shown(value)} (expected finite numbers)")
+        for name in (*self.classes, *self.layers):
+            if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or set(name) & ODD:
+                raise ModelError(f"model card: a class or layer is called {_shown(name)}; rename it")
+        if np.dtype(self.dtype).kind not in "iuf":
+            raise ModelError(f"model card: dtype is {self.dtype} (expected integers or floats)")
+
     def to_json(self) -> str:
         """Return the card as JSON text."""
         return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
@@ -149,8 +174,8 @@ class ModelCard:
                 for key, value in values.items()
             }
             return cls(**frozen)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ModelError(f"model card: cannot be understood ({error})") from error
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelError(f"model card: cannot be understood ({_brief(error)})") from error
 
 
 @dataclass(frozen=True)
@@ -220,7 +245,7 @@ def read_card(name: str | Path) -> ModelCard:
     """
     path = find_model(name)
     if path.suffix == ONNX_SUFFIX:
-        return ModelCard.from_json(_entries(path)[CARD_KEY])
+        return _card(_entries(path)[CARD_KEY], path)
     return _read(path, weights=False)[0]
 
 
@@ -251,7 +276,9 @@ def load_model(name: str | Path) -> Segmenter:
         # the weights are here: the file must not send us to the network for others
         network = build(card.network, card.network_options, fetch=False)
     except (TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{path}: network {card.network} cannot be built ({error})") from error
+        raise ModelError(
+            f"{path}: network {card.network} cannot be built ({_brief(error)}); see models list"
+        ) from error
     maps = getattr(network.options, "classes", None)
     if maps != len(card.classes):
         raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps}")
@@ -259,7 +286,9 @@ def load_model(name: str | Path) -> Segmenter:
         network.load_state_dict(_as_torch(tensors))
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
-        raise ModelError(f"{path}: weights do not fit network {card.network} ({first})") from error
+        raise ModelError(
+            f"{path}: weights do not fit network {card.network} ({first[:160]}); get it again"
+        ) from error
     if card.stride % total_stride(network):
         raise ModelError(f"{path}: card says stride {card.stride}, network {total_stride(network)}")
     return Segmenter(card, network.eval(), path)
@@ -300,15 +329,44 @@ def save_model(
     path.write_bytes(save(tensors, {CARD_KEY: segmenter.card.to_json()}))
 
 
+def _card(text: str, path: Path) -> ModelCard:
+    try:
+        return ModelCard.from_json(text)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}; it was not written by this version of geounet") from error
+
+
+@lru_cache
+def _hints() -> dict[str, Any]:
+    """The types of a card's fields."""
+    return get_type_hints(ModelCard)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _brief(error: BaseException) -> str:
+    """The error's words, on one line that is not too long."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= 2 * SHOWN else f"{words[: 2 * SHOWN]}…"
+
+
 def _entries(path: Path) -> dict[str, str]:
     """The metadata of an ONNX file that has a card of ours."""
     try:
         with path.open("rb") as file:
             entries = metadata(file)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not a readable {ONNX_SUFFIX} file ({error})") from error
+        raise ModelError(
+            f"{path}: not a readable {ONNX_SUFFIX} file ({_brief(error)}); get it again"
+        ) from error
     if CARD_KEY not in entries:
-        raise ModelError(f"{path}: no geounet model card in this file (metadata {CARD_KEY!r})")
+        raise ModelError(
+            f"{path}: no geounet model card in this file (metadata {CARD_KEY!r}); run: geounet "
+            "models import"
+        )
     return entries
 
 
@@ -332,11 +390,13 @@ def _read(path: Path, *, weights: bool) -> tuple[ModelCard, dict[str, NDArray[An
         with safe_open(path, "numpy") as file:
             text = (file.metadata() or {}).get(CARD_KEY)
             if text is None:
-                raise ModelError(f"{path}: no geounet model card in this file")
+                raise ModelError(f"{path}: no geounet model card in this file; run: geounet models import")
             names = [n for n in file.keys() if not n.startswith("golden.")] if weights else []  # noqa: SIM118
-            return ModelCard.from_json(text), {name: file.get_tensor(name) for name in names}
+            return _card(text, path), {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: not a readable .safetensors file ({error})") from error
+        raise ModelError(
+            f"{path}: not a readable .safetensors file ({_brief(error)}); get it again"
+        ) from error
 
 
 def _as_torch(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

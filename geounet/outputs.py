@@ -153,6 +153,24 @@ def make_folder(folder: Path) -> None:
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """Make a folder for outputs; after an exception it is gone again, if nothing is in it.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    there = folder.exists()
+    make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
 def parts(path: Path) -> list[Path]:
     """Return the further files that a file is made of, by its suffix; none for most."""
     known = SHAPEFILE_PARTS if path.suffix.lower() == ".shp" else ()

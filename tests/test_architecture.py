@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"errors", "quantise", "relay", "onnxfile"},
+    {"errors", "kinds", "quantise", "relay", "onnxfile"},
     {"grid", "gdal", "ground", "blocks", "networks"},
     {"drivers", "header", "valid", "model"},
     {"vrt", "outputs", "inputs", "blend", "backends", "documents", "lock"},

@@ -61,13 +61,13 @@ JUNK = {
 }  # fmt: skip
 RING = [2, 2, 12, 2, 12, 12, 2, 12]
 BAD_COCO = {
-    "images no list": coco(images={}), "no images": coco(images=[]), "annotations null": coco(annotations=7),
+    "images no list": coco(images={}), "annotations a number": coco(annotations=7),
     "an image of 10^9 each way": coco([RING], image={"height": 10**9, "width": 10**9}),
     "a height below zero": coco([RING], image={"height": -4}), "a height of NaN": coco([RING], image={"height": float("nan")}),
     "a height of text": coco([RING], image={"height": "40"}), "a height of 10^300": coco([RING], image={"height": 10**300}),
     "a name that is absolute": coco([RING], image={"file_name": "/etc/passwd"}),
     "a name of NUL": coco([RING], image={"file_name": "a\0.tif"}), "a name of nothing": coco([RING], image={"file_name": ""}),
-    "a name that is a number": coco([RING], image={"file_name": 7}), "an image twice": coco([RING], images=[{}, {}]),
+    "a name that is a number": coco([RING], image={"file_name": 7}), "images of nothing": coco([RING], images=[{}, {}]),
     "another image": coco([RING], entry={"image_id": 9}), "another category": coco([RING], entry={"category_id": 9}),
     "a segmentation of text": coco("house"), "a ring of objects": coco([[{}, {}]]), "a ring of NaN": coco([[float("nan")] * 8]),
     "a ring of 10^300": coco([[1e300] * 8]), "an odd ring": coco([[1, 2, 3, 4, 5, 6, 7]]), "true for a number": coco([[True] * 8]),
@@ -121,7 +121,7 @@ BAD_RECIPES = {
     "a list for a pair": "gsd_range = [1.0]", "true for a number": "steps = true",
 }  # fmt: skip
 
-CHIPS = ("chips", "{in}/images/a.tif", "--labels", "{in}/b.geojson", "-o", "{out}/set", "-q", "--tile", "32")
+CHIPS = ("chips", "{in}/images/a.tif", "--labels", "{in}/b.geojson", "-o", "{out}/set", "-q", "--tile", "32", "--split", "1,0,0")
 TRAIN = ("train", "{in}/images", "-o", "{out}/m.safetensors", "--config", "{in}/b.toml", "-q")
 CASES = [
     *(case(f"masks: {what}", MASKS, content) for what, content in (JUNK | BAD_COCO | BAD_SHAPES).items()),

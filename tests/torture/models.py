@@ -128,7 +128,7 @@ def structure():
         "an unknown type": header('{"a":{"dtype":"F7","shape":[1],"data_offsets":[0,4]}}', body=b"abcd"),
         "text": b"hello world, this is no model at all",
     }.items():  # fmt: skip
-        yield Case(what, model(content), "not a readable .safetensors file",
+        yield Case(what, model(content), "not a readable .safetensors file|no geounet model card",
                    words=(*PREDICT, "{in}/m.safetensors"))  # fmt: skip
     yield Case("no card", model(save(WEIGHTS)), "no geounet model card",
                words=(*PREDICT, "{in}/m.safetensors"))  # fmt: skip
@@ -142,7 +142,7 @@ def structure():
 
 MISSING = object()
 FIELDS = {
-    "name": (MISSING, 7, None, [], "../../x"),
+    "name": (MISSING, 7, None, []),
     "network": (MISSING, 7, "no such", "smp:Unet/nothing", "smp:../x", None),
     "network_options": ({"filters": [10**7] * 9}, {"bands": 4}, {"bands": 10**9}, {"evil": 1}, [], "x", {"classes": "many"}),
     "bands": ("rgb", [], ["red"], [1, 2, 3], None, ["red"] * 3000),
@@ -157,7 +157,7 @@ FIELDS = {
     "threshold": (0, 1, -1, float("nan"), "0.5", None),
     "min_area_m2": (-1, "8", float("nan"), float("inf"), None),
     "stride": (0, -2, 1.5, "2", None, 10**9),
-    "receptive_field": (-1, "9", 1.5, float("nan"), 10**9),
+    "receptive_field": (-1, "9", 1.5, float("nan")),
     "seams": ({"x": 1}, {"8": -1}, {"8": "a"}, [], {"8": float("nan")}),
     "bytes_per_pixel": (-1, "9", float("nan"), 10**15),
     "tile": (-1, "9", 1.5),
@@ -215,8 +215,8 @@ def graphs():
         ("external data above", "keeps weights in other files", with_metadata(graph(location="../../x"), card)),
         ("no card", "no geounet model card", graph()),
         ("two bands", "", with_metadata(graph(bands=2), card)),
-        ("two classes", "", with_metadata(graph(classes=2), card)),
-        ("one tile size", "", with_metadata(graph(edge=7), card)),
+        ("three classes", "its card says", with_metadata(graph(classes=3), card)),
+        ("one tile size", "its card says", with_metadata(graph(edge=7), card)),
         ("cut", "not a readable|cannot", with_metadata(graph(), card)[:80]),
         ("no graph", "", with_metadata(b"", card)),
         ("a card that is none", "cannot be understood", with_metadata(graph(), {CARD_KEY: "{"})),
