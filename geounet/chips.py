@@ -106,11 +106,13 @@ def make_chips(
     splits = _splits(sheets, options)
     features = read_layer(labels, options.layer)
     features = features[[features.geometry.name]]
+    outlines = 0
     rows: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
     with new_folder(out, overwrite=options.overwrite) as folder:
         for sheet in sheets:
             shapes = shapes_on(features, sheet.info, labels)
+            outlines += sum(shape.geometry.area > 0 for shape in shapes)
             for made in _cut(sheet, shapes, splits, folder, options):
                 if isinstance(made, str):
                     left_out[made] += 1
@@ -118,6 +120,13 @@ def make_chips(
                     rows.append(made)
                 progress(len(rows) + left_out.total(), sum(len(each.tiles) for each in sheets))
         _check_made(rows, options)
+        if not outlines:
+            warn(
+                f"{labels}: none of its {len(features):,} features is an outline on these rasters, "
+                "so every chip shows background alone",
+                GeounetWarning,
+                stacklevel=2,
+            )
         write_table(folder / TABLE, rows)
         write_manifest(folder / MANIFEST, rows, {each.name: each.info.gsd for each in sheets})
         if options.sheet is not None:

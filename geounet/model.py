@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping  # noqa: TC003 - read at run time, to check values
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from importlib import resources
@@ -109,7 +109,7 @@ class ModelCard:
             raise ModelError(f"model card: scaling is {self.scaling!r}; known: {known}")
         if not 0 < self.threshold < 1:
             raise ModelError(
-                f"model card: threshold must lie between 0 and 1, got {self.threshold}"
+                f"model card: threshold must lie between 0 and 1, got {self.threshold}; try 0.5"
             )
         low, high = self.input_range
         if not (low < high and min(self.std) > 0 and self.gsd > 0):
@@ -141,7 +141,8 @@ class ModelCard:
                 raise ModelError(
                     f"model card: {name} is {_shown(value)} (expected {kind_words(hint)})"
                 )
-            listed = value if isinstance(value, tuple) else (value,)
+            parts = value.values() if isinstance(value, Mapping) else value
+            listed = parts if isinstance(value, tuple | Mapping) else (value,)
             if any(isinstance(one, float) and not math.isfinite(one) for one in listed):
                 raise ModelError(f"model card: {name} is {_shown(value)} (expected finite numbers)")
         for name in (*self.classes, *self.layers):

@@ -1,10 +1,8 @@
-"""What all cases share: a tiny model, and a server that nobody may ask."""
+"""What all cases share: a tiny model, where everybody may read it."""
 
 from __future__ import annotations
 
 import tempfile
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,28 +24,3 @@ def tiny_model():
         path = Path(folder) / "bright.safetensors"
         save_model(path, Segmenter(card, network))
         yield path
-
-
-@pytest.fixture(scope="session")
-def loopback():
-    """A server on this machine that counts what it is asked for."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.server.hits += 1
-            self.send_error(404)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *_):
-            pass
-
-    http = HTTPServer(("127.0.0.1", 0), Handler)
-    http.hits = 0
-    http.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    yield http
-    http.shutdown()
-    thread.join()
-    http.server_close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from torture.case import OK, Case
+from torture.case import OK, WARNING, Case
 from torture.makers import both, bytes_of, houses, raster, write
 
 DEEP = "[" * 100_000
@@ -106,16 +106,21 @@ def feature(kind, coordinates):
 
 
 BAD_LAYERS = {
-    "empty": "", "no layer": "{}", "cut": '{"type":"FeatureCollection","features":[{', "no features": '{"type":"FeatureCollection","features":[]}',
-    "a point": feature("Point", "[15,45]"), "coordinates of text": feature("Polygon", '[[["a","b"],["c","d"],["e","f"],["a","b"]]]'),
-    "coordinates of nothing": feature("Polygon", "[]"), "a kind that is none": feature("Blob", "[]"),
+    "empty": "", "no layer": "{}", "cut": '{"type":"FeatureCollection","features":[{',
     "deep": '{"type":"FeatureCollection","features":' + DEEP, "NaN": feature("Polygon", "[[[NaN,NaN],[15,45],[15,46],[NaN,NaN]]]"),
-    "far away": feature("Polygon", "[[[1e300,1e300],[1e300,-1e300],[-1e300,0],[1e300,1e300]]]"),
-    "a page": "<html>", "no geometry": '{"type":"FeatureCollection","features":[{"type":"Feature","properties":{},"geometry":null}]}',
+    "a page": "<html>",
+}  # fmt: skip
+FAR = "[[[1e300,1e300],[1e300,-1e300],[-1e300,0],[1e300,1e300]]]"
+NULL = '{"type":"Feature","properties":{},"geometry":null}'
+BARE_LAYERS = {
+    "no features": '{"type":"FeatureCollection","features":[]}', "a point": feature("Point", "[15,45]"),
+    "coordinates of text": feature("Polygon", '[[["a","b"],["c","d"],["e","f"],["a","b"]]]'),
+    "coordinates of nothing": feature("Polygon", "[]"), "a kind that is none": feature("Blob", "[]"),
+    "no geometry": f'{{"type":"FeatureCollection","features":[{NULL}]}}',
 }  # fmt: skip
 BAD_RECIPES = {
     "no TOML": "steps = = 5", "an unknown entry": "stepz = 5", "a number of text": 'steps = "many"', "below zero": "steps = -1",
-    "NaN": "learning_rate = nan", "infinite": "learning_rate = inf", "an unknown network": 'network = "no such"',
+    "NaN": "learning_rate = nan", "infinite": "learning_rate = inf", 
     "an unknown recipe": 'recipe = "no such"', "a table for a number": "[steps]\na = 1", "a NUL": "steps = 5\0", "no UTF-8": b"\xff\xfe",
     "a date": "steps = 1979-05-27", "deep": "gsd = " + DEEP, "shares that are no sum": "split_shares = [1.0, 1.0, 1.0]",
     "a list for a pair": "gsd_range = [1.0]", "true for a number": "steps = true",
@@ -128,6 +133,9 @@ CASES = [
     *(case(f"decode: {what}", DECODE, content) for what, content in (JUNK | BAD_RUNS).items()),
     *(case(f"Kaggle: {what}", DECODE, content, name="b.csv") for what, content in BAD_ROWS.items()),
     *(case(f"chips: {what}", CHIPS, content, name="b.geojson") for what, content in BAD_LAYERS.items()),
+    *(case(f"chips: {what}", CHIPS, content, "none of its . features is an outline", name="b.geojson", verdict=WARNING)
+      for what, content in BARE_LAYERS.items()),
+    case("chips: far away", CHIPS, feature("Polygon", FAR), "cannot be moved", name="b.geojson"),
     *(case(f"recipe: {what}", TRAIN, content, "b.toml", name="b.toml") for what, content in BAD_RECIPES.items()),
     case("info of junk", ("rle", "info", "{in}/b.json"), "hello"),
     Case("vectorize: a text", bytes_of("hello"), "not a raster format", words=("vectorize", "{in}/a.tif", "-o", "{out}/o.gpkg", "-q")),

@@ -226,7 +226,7 @@ def graphs():
     words = ("models", "import", "{in}/m.onnx", "-o", "{out}/m.onnx", "--gsd", "0.3", "--classes", "house",
              "--mean", "0,0,0", "--std", "1,1,1")  # fmt: skip
     for what, says, content in (
-        ("external data outside", "keeps weights in other files|other file", graph(location="/etc/hostname")),
+        ("external data outside", "not a usable", graph(location="/etc/hostname")),
         ("junk", "", b"\x08\x09hello"), ("empty", "", b""), ("a text", "", b"hello, world; no graph here"),
         ("metadata that run code", "", with_metadata(graph(), {"class_names": "__import__('os').system('touch marker')"})),
         ("metadata of 100,000 levels", "", with_metadata(graph(), {"class_names": "[" * 100_000})),
