@@ -75,6 +75,7 @@ def _report(told: Any) -> str:
     """One raster in lines."""
     lines = [f"{told.raster}"]
     info, settled, census = told.info, told.settled, told.census
+    words = told.as_dict()
     if info is not None:
         gsd = "no ground" if info.gsd is None else f"{info.gsd:.3g} m"
         lines.append(_line("raster", f"{info.width:,} × {info.height:,} pixels, {info.count} bands "
@@ -82,7 +83,7 @@ def _report(told: Any) -> str:
     if settled is not None:
         plan, engine, grid = settled.plan, settled.engine, told.grid
         seen = "" if grid.shape == info.shape else f", resampled to {grid.width:,} × {grid.height:,}"
-        lines.append(_line("model", f"{told.model}, {engine.backend} {engine.precision} on "
+        lines.append(_line("model", f"{told.model}, {words['backend']} {words['precision']} on "
                            f"{engine.device}{seen}"))  # fmt: skip
         tiles = f"{len(plan.grid):,} of {plan.grid.tile} pixels, halo {plan.grid.halo}, {plan.blend}"
         lines.append(_line("tiles", tiles))

@@ -26,6 +26,8 @@ LOOKED_AT = 48
 """Tiles that are read where no overview shows them, evenly over the raster."""
 PATIENCE = 6.0
 """Seconds for that."""
+ROUNDING = 1e-6
+"""Pixels of an overview that are no more than rounding."""
 COARSE = 16_000_000
 """Pixels of the finest overview that is looked at."""
 
@@ -100,8 +102,9 @@ def _share(coarse: NDArray[np.bool_], walk: Walk, tile: Tile) -> float:
     for (first, last), size, whole in zip(
         tile.core.toranges(), coarse.shape, walk.plan.grid.shape, strict=True
     ):
-        begin = min(math.floor(first / whole * size), size - 1)
-        spans.append(slice(begin, max(math.ceil(last / whole * size), begin + 1)))
+        begin = min(math.floor(first / whole * size + ROUNDING), size - 1)
+        end = math.ceil(last / whole * size - ROUNDING)
+        spans.append(slice(begin, max(end, begin + 1)))
     return float(coarse[*spans].mean())
 
 

@@ -53,6 +53,10 @@ class Forecast:
     """Engine and plan."""
     model: str = ""
     """Name of the model."""
+    backend: str = ""
+    """What runs the network, as the step calls it."""
+    precision: str = ""
+    """What it computes in."""
     census: Census | None = None
     """Which tiles hold data."""
     seconds: float | None = None
@@ -75,6 +79,8 @@ class Forecast:
         if self.settled is not None and self.grid is not None:
             plan, engine = self.settled.plan, asdict(self.settled.engine)
             words |= {key: engine[key] for key in ("backend", "precision", "device", "threads")}
+            words |= {"backend": self.backend or words["backend"]}
+            words |= {"precision": self.precision or words["precision"]}
             words |= {"model": self.model, "pixels": self.grid.height * self.grid.width,
                       "tile": plan.grid.tile, "halo": plan.grid.halo, "blend": plan.blend,
                       "batch_size": plan.batch_size, "tiles": len(plan.grid),
@@ -165,7 +171,9 @@ class Forecaster:
         rasters += options.mask is not None
         pixels = found.data * grid.info.height * grid.info.width
         seconds = loading + measured.seconds(found.tiles - found.skipped, pixels, rasters)
-        return {"census": found, "seconds": seconds}
+        step = walk.step
+        return {"census": found, "seconds": seconds, "backend": step.backend,
+                "precision": step.precision}  # fmt: skip
 
 
 def _told(raster: str, reasons: Reasons, info: RasterInfo | None, **more: Any) -> Forecast:  # noqa: ANN401

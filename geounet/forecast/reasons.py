@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.windows import Window
 
-from geounet.errors import GeounetError, GeounetWarning
+from geounet.errors import GeounetError, GeounetWarning, RasterError
 from geounet.model import FIXED
 from geounet.raster import suggest_scale
 
@@ -62,7 +62,10 @@ class Reasons:
 def told_of_pixels(reader: Reader, card: ModelCard, reasons: Reasons) -> None:
     """Mind values that fill little of the model's range, and rims that look like nodata."""
     info = reader.info
-    low, high = suggest_scale(reader)
+    try:
+        low, high = suggest_scale(reader)
+    except RasterError:  # no pixel with data was found
+        return
     black, white = card.input_range
     if card.scaling == FIXED and (high - low) < NARROW * (white - black):
         reasons.mind(
