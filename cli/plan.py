@@ -82,17 +82,23 @@ def _report(told: Any) -> str:
                            f"of {info.dtype}, {gsd}"))  # fmt: skip
     if settled is not None:
         plan, engine, grid = settled.plan, settled.engine, told.grid
-        seen = "" if grid.shape == info.shape else f", resampled to {grid.width:,} × {grid.height:,}"
+        seen = (
+            "" if grid.shape == info.shape else f", resampled to {grid.width:,} × {grid.height:,}"
+        )
         lines.append(_line("model", f"{told.model}, {words['backend']} {words['precision']} on "
                            f"{engine.device}{seen}"))  # fmt: skip
-        tiles = f"{len(plan.grid):,} of {plan.grid.tile} pixels, halo {plan.grid.halo}, {plan.blend}"
+        tiles = (
+            f"{len(plan.grid):,} of {plan.grid.tile} pixels, halo {plan.grid.halo}, {plan.blend}"
+        )
         lines.append(_line("tiles", tiles))
     if census is not None:
         lines.append(_line("skipped", f"{census.skipped:,} tiles "
-                           f"({census.skipped / census.tiles:.1%}) without data, told by {census.by}"))  # fmt: skip
+                           f"({census.skipped / census.tiles:.1%}) empty, by {census.by}"))  # fmt: skip
     if settled is not None:
         lines.append(_line("memory", f"about {settled.plan.memory / 1e9:.2f} GB"))
-        lines.append(_line("disk", f"up to {_amount(told.disk)}, {_amount(told.disk_free)} are free"))
+        lines.append(
+            _line("disk", f"up to {_amount(told.disk)}, {_amount(told.disk_free)} are free")
+        )
     if told.seconds is not None:
         lines.append(_line("time", f"about {_clock(told.seconds)}"))
     lines += [_line("mind", text) for text in told.minded]

@@ -95,8 +95,12 @@ def evaluate(
         targets = [out / name for name in OUTPUTS]
         inputs = [path for each in files for path in (each.ours, each.theirs)]
         for target in targets:
-            check_target(target, inputs=inputs, overwrite=options.overwrite, suffixes=[target.suffix])
-        meaning = Meaning(values=options.values, threshold=options.threshold, class_by=options.class_by)
+            check_target(
+                target, inputs=inputs, overwrite=options.overwrite, suffixes=[target.suffix]
+            )
+        meaning = Meaning(
+            values=options.values, threshold=options.threshold, class_by=options.class_by
+        )
         opener = Opener(
             meaning,
             layers=(options.layer, options.truth_layer),

@@ -151,9 +151,7 @@ def read_crs(handle: Any, shown: str) -> CRS | None:  # noqa: ANN401 - rasterio 
         ) from error
     if crs.is_geocentric or (crs.is_vertical and not crs.is_compound):
         kind = "geocentric" if crs.is_geocentric else "vertical"
-        raise RasterError(
-            f"{shown}: has a {kind} CRS ({crs.name}, expected a projected or geographic one); {cure}"
-        )
+        raise RasterError(f"{shown}: has a {kind} CRS ({crs.name}, expected one of maps); {cure}")
     if crs.geodetic_crs is None:
         return None
     if pixel_steps(crs, handle.transform, handle.shape) is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from geounet.errors import OptionError
 from geounet.footprints.formats import SUFFIXES
 from geounet.options import SIDES, PredictOptions, targets
-from geounet.outputs import make_folder
+from geounet.outputs import check_name, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,7 @@ def jobs_of(
     Raises:
         OptionError: several rasters for one file, or two rasters of one name.
     """
+    check_name(out)
     if len(rasters) == 1 and not out.is_dir():
         return [(rasters[0], out, options)]
     if len(rasters) == 1 and out.suffix.lower() in SUFFIXES:

@@ -147,7 +147,9 @@ class ModelCard:
                 raise ModelError(f"model card: {name} is {_shown(value)} (expected finite numbers)")
         for name in (*self.classes, *self.layers):
             if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or set(name) & ODD:
-                raise ModelError(f"model card: a class or layer is called {_shown(name)}; rename it")
+                raise ModelError(
+                    f"model card: a class or layer is called {_shown(name)}; rename it"
+                )
         if np.dtype(self.dtype).kind not in "iuf":
             raise ModelError(f"model card: dtype is {self.dtype} (expected integers or floats)")
 
@@ -334,7 +336,9 @@ def _card(text: str, path: Path) -> ModelCard:
     try:
         return ModelCard.from_json(text)
     except ModelError as error:
-        raise ModelError(f"{path}: {error}; it was not written by this version of geounet") from error
+        raise ModelError(
+            f"{path}: {error}; it was not written by this version of geounet"
+        ) from error
 
 
 @lru_cache
@@ -391,7 +395,9 @@ def _read(path: Path, *, weights: bool) -> tuple[ModelCard, dict[str, NDArray[An
         with safe_open(path, "numpy") as file:
             text = (file.metadata() or {}).get(CARD_KEY)
             if text is None:
-                raise ModelError(f"{path}: no geounet model card in this file; run: geounet models import")
+                raise ModelError(
+                    f"{path}: no geounet model card in this file; run: geounet models import"
+                )
             names = [n for n in file.keys() if not n.startswith("golden.")] if weights else []  # noqa: SIM118
             return _card(text, path), {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:

@@ -78,10 +78,12 @@ def check_name(target: Path) -> None:
         raise OptionError(f"{target}: the name is not UTF-8; choose another") from error
     odd = [letter for letter in name.decode() if letter < " " or letter in ";!"]
     if odd:  # pyogrio takes them for parts of an address
-        raise OptionError(f"{target}: has {odd[0]!r} in its path, which is not written to; rename it")
+        raise OptionError(
+            f"{target}: has {odd[0]!r} in its path, which is not written to; rename it"
+        )
     if len(target.name.encode()) > LONGEST_NAME:
         raise OptionError(
-            f"{target}: file name too long (expected at most {LONGEST_NAME} bytes); choose a shorter"
+            f"{target}: file name too long (expected at most {LONGEST_NAME} bytes); cut it"
         )
 
 

@@ -81,8 +81,8 @@ class Targets:
             OutputError: an output exists, its folder cannot be written to, or an unfinished run
                 waits beside it.
         """
-        for path in self.paths:
-            check_name(path)
+        for output in self.paths:
+            check_name(output)
         check_state(self.footprints, resume=resume, overwrite=overwrite)
         going_on = resume and (self.finished or is_unfinished(self.footprints))
         overwrite = overwrite or going_on

@@ -1,4 +1,4 @@
-"""Rules of the dry run: it says what predict would do, all of what speaks against it, and writes nothing."""
+"""Rules of the dry run: what predict would do, all that speaks against it; nothing is written."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import rasterio
 from geounet.cli.main import main
 from geounet.cli.plan import command as plan_command
 from geounet.cli.predict import command as predict_command
+from torture import makers
+from torture.run import snapshot
 
 from geounet.backends.machine import free_memory, memory
 from geounet.errors import OptionError
 from geounet.forecast.reasons import Reasons
-from torture import makers
-from torture.run import snapshot
-
 
 
 def framed(array):
@@ -38,7 +37,9 @@ def same(planned, made):
     assert planned["tiles"] == made["tiles"] + made["tiles_skipped"]
 
 
-@pytest.mark.parametrize("kind", ["whole", "sparse", "nodata", "overview", "resampled", "box", "otsu"])
+@pytest.mark.parametrize(
+    "kind", ["whole", "sparse", "nodata", "overview", "resampled", "box", "otsu"]
+)
 def test_the_plan_is_what_the_run_does(tmp_path, capfd, bright, kind):
     """Tiles, those without data, engine and grid are the run's own, whatever the raster."""
     image = makers.houses(3, (300, 330))
@@ -62,7 +63,20 @@ def test_the_plan_is_what_the_run_does(tmp_path, capfd, bright, kind):
     code, found = told(capfd, tmp_path / "a.tif", "-o", tmp_path / "o.gpkg", *more)
     assert code == 0, found
     (planned,) = found["scenes"]
-    assert main(["predict", str(tmp_path / "a.tif"), "-o", str(tmp_path / "o.gpkg"), "--json", "-q", *map(str, more)]) == 0
+    assert (
+        main(
+            [
+                "predict",
+                str(tmp_path / "a.tif"),
+                "-o",
+                str(tmp_path / "o.gpkg"),
+                "--json",
+                "-q",
+                *map(str, more),
+            ]
+        )
+        == 0
+    )
     made = json.loads(capfd.readouterr().out)
     same(planned, made)
     assert planned["seconds"] > 0
@@ -88,9 +102,13 @@ def test_it_takes_the_options_of_predict():
 
 def test_all_reasons_are_told_at_once(tmp_path, capfd, bright):
     """Not only the first: output, CRS, pixel type and bands, each with its cure."""
-    makers.write(tmp_path / "a.tif", makers.houses(5, dtype="uint16"), photometric="MINISBLACK", alpha="NO")
+    makers.write(
+        tmp_path / "a.tif", makers.houses(5, dtype="uint16"), photometric="MINISBLACK", alpha="NO"
+    )
     (tmp_path / "o.gpkg").write_text("mine")
-    code, found = told(capfd, tmp_path / "a.tif", "-o", tmp_path / "o.gpkg", "-m", bright, "--crs", "EPSG:0")
+    code, found = told(
+        capfd, tmp_path / "a.tif", "-o", tmp_path / "o.gpkg", "-m", bright, "--crs", "EPSG:0"
+    )
     assert code == 2
     assert found["refused"] == 1
     refused = "\n".join(found["scenes"][0]["refused"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import signal
@@ -24,6 +25,8 @@ import torch
 from affine import Affine
 from conftest import UTM
 from geounet.cli.main import main
+from torture import makers, models, rasters, vrts
+from torture.run import snapshot
 
 from geounet.footprints.outlines import workers
 from geounet.journal import Journal
@@ -34,8 +37,6 @@ from geounet.plan import PlanOptions
 from geounet.predict import predict
 from geounet.records import Records
 from geounet.result import peak_memory
-from torture import makers, models, rasters, vrts
-from torture.run import snapshot
 
 ROOT = Path(__file__).parents[1]
 PROMISES = (ROOT / "docs/promises.md").read_text(encoding="utf-8")
@@ -81,7 +82,9 @@ def words(raster, out, model, *more):
 def tables(path):
     """All that a GeoPackage holds, as text."""
     with closing(sqlite3.connect(path)) as file:
-        names = [row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        names = [
+            row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
         return {n: file.execute(f'SELECT * FROM "{n}"').fetchall() for n in sorted(names)}  # noqa: S608
 
 
@@ -166,7 +169,7 @@ def test_a_dead_worker_is_noticed(noisy, model, tmp_path, capfd, monkeypatch):
 
 
 def test_disk_full_is_an_error(noisy, model, tmp_path, capfd, monkeypatch):
-    """Before the start where it is plain, in the middle where it is not; an earlier output stays."""
+    """Before the start where it is plain, else in the middle; an earlier output stays."""
     out = tmp_path / "o.gpkg"
     assert main(words(noisy, out, model, "--tile", 32)) == 0
     before = out.read_bytes()
@@ -216,7 +219,8 @@ def test_a_missing_vrt_source_is_an_error(model, tmp_path, capfd):
 def test_no_other_file_is_read_and_no_network(loopback, model, tmp_path):
     """What a VRT, or XML under another name, points at is neither opened nor asked for."""
     asked = loopback.hits
-    for text in (vrts.vrt("b.tif", "/etc/hostname"), vrts.vrt("b.tif", f"/vsicurl/{loopback.url}/a"),
+    far = f"/vsicurl/{loopback.url}/a"
+    for text in (vrts.vrt("b.tif", "/etc/hostname"), vrts.vrt("b.tif", far),
                  vrts.WMS.replace("{url}", loopback.url)):  # fmt: skip
         for name in ("a.vrt", "a.tif"):
             (tmp_path / name).write_text(text)
@@ -249,7 +253,7 @@ PLACES = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_georeferencing_is_exact(model, tmp_path, place):
-    """Corners come out where the affine puts them, to 1e-6 of a pixel; rasters keep CRS and affine."""
+    """Corners lie where the affine puts them, to 1e-6 of a pixel; rasters keep CRS and affine."""
     transform, crs = PLACES[place]
     image = np.full((3, 40, 50), 30, np.uint8)
     image[:, 7:19, 11:32] = 230
@@ -289,7 +293,9 @@ def hidden_by(kind, path):
     if kind == "nodata":
         return makers.write(path, np.where(HOLE, 255, image).astype(np.uint8), nodata=255)
     if kind == "alpha":
-        return makers.write(path, np.concatenate([image, mask[None]]), photometric="RGB", alpha="YES")
+        return makers.write(
+            path, np.concatenate([image, mask[None]]), photometric="RGB", alpha="YES"
+        )
     if kind == "mask":
         return makers.write(path, image, after=lambda target: target.write_mask(mask))
     return makers.write(path, np.where(HOLE, np.nan, image).astype(np.float32))
@@ -357,8 +363,10 @@ def test_inputs_are_untouched(scene, model, tmp_path, command):
     folder, out = scene.parent, tmp_path / "out"
     out.mkdir()
     mask = makers.write(folder / "m.tif", (makers.houses(1) > 99).astype(np.uint8))
-    (folder / "v.json").write_text('{"a.tif1":{"filename":"a.tif","size":1,"regions":[{"shape_attributes":'
-                                   '{"name":"rect","x":1,"y":1,"width":9,"height":9},"region_attributes":{}}]}}')  # fmt: skip
+    region = {"name": "rect", "x": 1, "y": 1, "width": 9, "height": 9}
+    regions = [{"shape_attributes": region, "region_attributes": {}}]
+    drawn = {"a.tif1": {"filename": "a.tif", "size": 1, "regions": regions}}
+    (folder / "v.json").write_text(json.dumps(drawn))
     square = shapely.box(500_002, 4_999_992, 500_008, 4_999_998)
     layer = geopandas.GeoDataFrame(geometry=[square], crs=32633)
     layer.to_file(folder / "l.geojson", driver="GeoJSON")
@@ -431,4 +439,6 @@ def test_every_promise_has_a_test_and_every_test_a_promise():
     """The table of the document and the functions of this file are the same list."""
     named = re.findall(r"^\|[^|]+\|[^|]+\| `(test_\w+)` \|$", PROMISES, re.MULTILINE)
     here = [name for name in globals() if name.startswith("test_")]
-    assert sorted(named) == sorted(set(here) - {"test_every_promise_has_a_test_and_every_test_a_promise"})
+    assert sorted(named) == sorted(
+        set(here) - {"test_every_promise_has_a_test_and_every_test_a_promise"}
+    )

@@ -63,10 +63,10 @@ def census(walk: Walk, info: RasterInfo, *, allow_vrt: bool) -> Census:
     coarse = _overview(info, grid.stride, allow_vrt=allow_vrt)
     if coarse is not None:
         found = [_share(coarse, walk, tile) for tile in near]
-        by = "blocks and an overview"
+        by = "an overview"
     else:
         near, found = _looked_at(walk, near)
-        by = "blocks and a look at some tiles" if len(found) < len(asked) else "a look at all tiles"
+        by = "a look at some" if len(found) < len(asked) else "a look at all"
     written = sum(_may_hold(walk, tile) for tile in asked) / len(asked)
     filled = [tile for tile, share in zip(near, found, strict=True) if share > 0]
     share = len(filled) / len(found) if found else 0.0

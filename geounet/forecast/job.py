@@ -94,7 +94,7 @@ class Forecast:
 
 @dataclass
 class Forecaster:
-    """Tells of rasters one by one; how fast the machine is, it measures once for each way to run."""
+    """Tells of rasters one by one; how fast the machine is, it measures once a way to run."""
 
     _paces: dict[Any, tuple[Pace, float]] = field(default_factory=dict)
 
@@ -183,7 +183,7 @@ def _told(raster: str, reasons: Reasons, info: RasterInfo | None, **more: Any) -
 def _opened(
     raster: str, model: Model | None, options: PredictOptions, reasons: Reasons, stack: ExitStack
 ) -> Reader | None:
-    """The reader predict would have; or, to say more than one thing, that of the raster as it is."""
+    """The reader predict would have; or, to say more of it, that of the raster as it is."""
     if model is not None:
         with reasons.heard():
             return stack.enter_context(read(raster, model.card, options))

@@ -80,7 +80,8 @@ def words(entries: Mapping[str, str], channels: int, path: Path) -> dict[str, An
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path}: its metadata cannot be understood ({error}); correct it, or "
-            "say it with the options of models import") from error
+            "say it with the options of models import"
+        ) from error
     return found
 
 

@@ -77,8 +77,10 @@ def import_state(
         module.load_state_dict(_named(state, set(module.state_dict())))
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
-        raise ModelError(f"{file}: weights do not fit network {network} ({first[:160]}); say what is "
-            "other with --option") from error
+        raise ModelError(
+            f"{file}: weights do not fit network {network} ({first[:160]}); say what is "
+            "other with --option"
+        ) from error
     seen = sight(module, bands)
     segmenter = Segmenter(card, module).with_card(
         stride=seen.stride, receptive_field=seen.field,

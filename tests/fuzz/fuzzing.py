@@ -81,8 +81,10 @@ def fuzz(target: Target, folder: Path, *, seconds: float = 1e9, rounds: int | No
                 warnings.simplefilter("ignore")
                 target.parse(path)
         except GeounetError as error:
-            assert number >= len(target.seeds), f"{target.name}: a valid file is refused: {error}"
-            assert "\n" not in str(error), f"{target.name}: more than one line: {error!r}"
+            if number < len(target.seeds) or "\n" in str(error):
+                raise AssertionError(
+                    f"{target.name}: a valid file, or two lines: {error}"
+                ) from error
             refused += 1
         except BaseException as error:
             kept = Path(tempfile.gettempdir()) / f"fuzz-{target.name}-{number}{target.suffix}"

@@ -1,6 +1,6 @@
 """Labels: COCO, VIA, run lengths of COCO and Kaggle, vector layers.
 
-    python tests/fuzz/labels.py --seconds 60
+python tests/fuzz/labels.py --seconds 60
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 from affine import Affine
 from fuzzing import Target, main
 from pyproj import CRS
-
-import numpy as np
 
 from geounet.annotations.coco import parse_shapes
 from geounet.annotations.vector import read_layer, shapes_on

@@ -1,21 +1,24 @@
 """Model files: safetensors, their card, the metadata of ONNX, what Deepness writes.
 
-    python tests/fuzz/models.py --seconds 60
+python tests/fuzz/models.py --seconds 60
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from fuzzing import Target, main
 from safetensors.numpy import save
 
+from geounet.errors import ModelError
 from geounet.model import CARD_KEY, ModelCard, load_model, read_card
 from geounet.onnxfile import keeps_data_elsewhere, with_metadata
-from geounet.errors import ModelError
 from geounet.transfer.deepness import keys, words
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CARD = ModelCard(name="m", network="pointwise", receptive_field=0, bytes_per_pixel=64)
 WEIGHTS = {
@@ -55,7 +58,9 @@ TARGETS = (
     Target("safetensors", ".safetensors", (WHOLE,), load_model),
     Target("card", ".json", (CARD.to_json().encode(),), card),
     Target("onnx", ".onnx", (with_metadata(GRAPH, {CARD_KEY: CARD.to_json()}),), graph),
-    Target("deepness", ".txt", ("\n".join(f"{k}\t{v}" for k, v in ENTRIES.items()).encode(),), deepness),
+    Target(
+        "deepness", ".txt", ("\n".join(f"{k}\t{v}" for k, v in ENTRIES.items()).encode(),), deepness
+    ),
 )
 
 

@@ -1,6 +1,6 @@
 """VRTs, recipes, and what a run that died left.
 
-    python tests/fuzz/settings.py --seconds 60
+python tests/fuzz/settings.py --seconds 60
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def log() -> bytes:
         return path.read_bytes()
 
 
-RUN = json.dumps({"key": {"raster": "a.tif", "model": "m"}, "settled": {"plan": {}, "engine": {}}}).encode()
+RUN = json.dumps(
+    {"key": {"raster": "a.tif", "model": "m"}, "settled": {"plan": {}, "engine": {}}}
+).encode()
 TARGETS = (
     Target("vrt", ".vrt", (VRT,), vrt),
     Target("recipe", ".toml", (RECIPE,), read_recipe),

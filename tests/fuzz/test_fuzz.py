@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-from fuzzing import fuzz
-
 import labels as label_files
 import models as model_files
+import pytest
 import settings as setting_files
+from fuzzing import fuzz
 
 TARGETS = [*model_files.TARGETS, *label_files.TARGETS, *setting_files.TARGETS]
 

@@ -15,8 +15,14 @@ DECODE = ("rle", "decode", "{in}/b.json", "--images", "{in}/images", "-o", "{out
 def coco(segmentation=(), *, image=None, entry=None, **top):
     """A COCO file of one image and one object, with parts replaced; None leaves them out."""
     images = [{"id": 1, "file_name": "a.tif", "height": 40, "width": 50} | (image or {})]
-    objects = [{"id": 1, "image_id": 1, "category_id": 1, "segmentation": segmentation} | (entry or {})]
-    whole = {"images": images, "annotations": objects, "categories": [{"id": 1, "name": "house"}]} | top
+    objects = [
+        {"id": 1, "image_id": 1, "category_id": 1, "segmentation": segmentation} | (entry or {})
+    ]
+    whole = {
+        "images": images,
+        "annotations": objects,
+        "categories": [{"id": 1, "name": "house"}],
+    } | top
     return json.dumps({key: value for key, value in whole.items() if value is not None})
 
 
@@ -120,13 +126,25 @@ BARE_LAYERS = {
 }  # fmt: skip
 BAD_RECIPES = {
     "no TOML": "steps = = 5", "an unknown entry": "stepz = 5", "a number of text": 'steps = "many"', "below zero": "steps = -1",
-    "NaN": "learning_rate = nan", "infinite": "learning_rate = inf", 
+    "NaN": "learning_rate = nan", "infinite": "learning_rate = inf",
     "an unknown recipe": 'recipe = "no such"', "a table for a number": "[steps]\na = 1", "a NUL": "steps = 5\0", "no UTF-8": b"\xff\xfe",
     "a date": "steps = 1979-05-27", "deep": "gsd = " + DEEP, "shares that are no sum": "split_shares = [1.0, 1.0, 1.0]",
     "a list for a pair": "gsd_range = [1.0]", "true for a number": "steps = true",
 }  # fmt: skip
 
-CHIPS = ("chips", "{in}/images/a.tif", "--labels", "{in}/b.geojson", "-o", "{out}/set", "-q", "--tile", "32", "--split", "1,0,0")
+CHIPS = (
+    "chips",
+    "{in}/images/a.tif",
+    "--labels",
+    "{in}/b.geojson",
+    "-o",
+    "{out}/set",
+    "-q",
+    "--tile",
+    "32",
+    "--split",
+    "1,0,0",
+)
 TRAIN = ("train", "{in}/images", "-o", "{out}/m.safetensors", "--config", "{in}/b.toml", "-q")
 CASES = [
     *(case(f"masks: {what}", MASKS, content) for what, content in (JUNK | BAD_COCO | BAD_SHAPES).items()),

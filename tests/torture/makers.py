@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import rasterio
 from affine import Affine
-from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning
 
 UTM = Affine(0.3, 0, 500_000, 0, -0.3, 5_000_000)
 CRS = "EPSG:32633"

@@ -36,6 +36,7 @@ class Payload:
     """What a malicious pickle holds: it leaves a marker where it is opened."""
 
     def __reduce__(self):
+        """Say what is run."""
         return os.system, ("touch marker",)
 
 
@@ -43,6 +44,7 @@ class Indirect:
     """The same by a function that looks harmless."""
 
     def __reduce__(self):
+        """Say what is run."""
         return eval, ("__import__('pathlib').Path('marker').touch()",)
 
 
@@ -81,7 +83,12 @@ def code():
             ("saved the old way", saved(Payload(), name, _use_new_zipfile_serialization=False)),
             ("a whole module", saved(torch.nn.Linear(2, 2), name)),
         ):
-            yield Case(f"{what} as .{suffix}", make, "never opened|not a readable file of torch", words=words)
+            yield Case(
+                f"{what} as .{suffix}",
+                make,
+                "never opened|not a readable file of torch",
+                words=words,
+            )
         yield Case(f".{suffix} named as the model", pickled(Payload(), name), "no model",
                    words=(*PREDICT, f"{{in}}/{name}"))  # fmt: skip
     words = ("models", "import", "{in}/m.pt", "-o", "{out}/m.safetensors", *IMPORT)
@@ -176,7 +183,9 @@ def cards():
                 del changed[field]
             said = "missing" if value is MISSING else ascii(value)[:30]
             content = save(WEIGHTS, {CARD_KEY: json.dumps(changed)})
-            yield Case(f"{field} is {said}", model(content), "", words=(*PREDICT, "{in}/m.safetensors"))
+            yield Case(
+                f"{field} is {said}", model(content), "", words=(*PREDICT, "{in}/m.safetensors")
+            )
     for what, weights in {
         "none": {}, "other names": {"x": np.ones(1)}, "other shapes": {**WEIGHTS, "head.bias": np.ones(9)},
         "one missing": {"head.weight": WEIGHTS["head.weight"]}, "one more": {**WEIGHTS, "x": np.ones(1)},
@@ -200,7 +209,8 @@ def graph(bands=3, classes=1, *, edge="s", location=None):
     ins = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", bands, edge, edge])]
     outs = [helper.make_tensor_value_info("p", TensorProto.FLOAT, ["n", classes, edge, edge])]
     made = helper.make_model(
-        helper.make_graph(nodes, "g", ins, outs, [weight]), opset_imports=[helper.make_opsetid("", 17)]
+        helper.make_graph(nodes, "g", ins, outs, [weight]),
+        opset_imports=[helper.make_opsetid("", 17)],
     )
     made.ir_version = 9
     return made.SerializeToString()
@@ -210,9 +220,21 @@ def graphs():
     """ONNX files that read others, do not fit their card, or are none."""
     card = {CARD_KEY: json.dumps({**CARD, "network": "onnx"})}
     for what, says, content in (
-        ("external data outside", "keeps weights in other files", with_metadata(graph(location="/etc/hostname"), card)),
-        ("external data beside", "keeps weights in other files", with_metadata(graph(location="a.tif"), card)),
-        ("external data above", "keeps weights in other files", with_metadata(graph(location="../../x"), card)),
+        (
+            "external data outside",
+            "keeps weights in other files",
+            with_metadata(graph(location="/etc/hostname"), card),
+        ),
+        (
+            "external data beside",
+            "keeps weights in other files",
+            with_metadata(graph(location="a.tif"), card),
+        ),
+        (
+            "external data above",
+            "keeps weights in other files",
+            with_metadata(graph(location="../../x"), card),
+        ),
         ("no card", "no geounet model card", graph()),
         ("two bands", "", with_metadata(graph(bands=2), card)),
         ("three classes", "its card says", with_metadata(graph(classes=3), card)),
@@ -227,15 +249,25 @@ def graphs():
              "--mean", "0,0,0", "--std", "1,1,1")  # fmt: skip
     for what, says, content in (
         ("external data outside", "not a usable", graph(location="/etc/hostname")),
-        ("junk", "", b"\x08\x09hello"), ("empty", "", b""), ("a text", "", b"hello, world; no graph here"),
-        ("metadata that run code", "", with_metadata(graph(), {"class_names": "__import__('os').system('touch marker')"})),
+        ("junk", "", b"\x08\x09hello"),
+        ("empty", "", b""),
+        ("a text", "", b"hello, world; no graph here"),
+        (
+            "metadata that run code",
+            "",
+            with_metadata(graph(), {"class_names": "__import__('os').system('touch marker')"}),
+        ),
         ("metadata of 100,000 levels", "", with_metadata(graph(), {"class_names": "[" * 100_000})),
         ("metadata of the wrong kind", "", with_metadata(graph(), {"resolution": '"fine"'})),
         ("a resolution of NaN", "", with_metadata(graph(), {"resolution": "NaN"})),
         ("a threshold of 7", "", with_metadata(graph(), {"seg_thresh": "7"})),
         ("a detector", "is a Detector", with_metadata(graph(), {"model_type": '"Detector"'})),
     ):
-        more = words if "resolution" not in what else tuple(w for w in words if w not in ("--gsd", "0.3"))
+        more = (
+            words
+            if "resolution" not in what
+            else tuple(w for w in words if w not in ("--gsd", "0.3"))
+        )
         yield Case(f"import of ONNX: {what}", model(content, "m.onnx"), says, words=more)
 
 

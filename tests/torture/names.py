@@ -22,10 +22,10 @@ def odd():
         plain = (*words, "{out}/o.gpkg")
         yield Case(ascii(name[:40]), raster(name), verdict=OK, words=plain)
         if any(letter in name for letter in "\n\t;!"):
-            yield Case(f"{ascii(name[:40])} for a map", raster(name), "in its path",
+            yield Case(f"{name[:40]!a} for a map", raster(name), "in its path",
                        words=(*words, f"{{out}}/{stem}.gpkg"))  # fmt: skip
         elif not name.isascii() or "%" in name or "{" in name:
-            yield Case(f"{ascii(name[:40])} for a map", raster(name), verdict=OK,
+            yield Case(f"{name[:40]!a} for a map", raster(name), verdict=OK,
                        words=(*words, f"{{out}}/{stem}.gpkg"))  # fmt: skip
 
 
@@ -41,14 +41,16 @@ def refused():
         ("{in}/*.png", "no raster there"), ("{in}/[", "no raster there"), ("{in}/**", "no raster|is a folder|name a file"),
     ):  # fmt: skip
         make = nothing if "*" in name or "[" in name else raster()
-        yield Case(f"named {ascii(name)}", make, says, words=("predict", name, *words))
+        yield Case(f"named {name!a}", make, says, words=("predict", name, *words))
     yield Case("a leading dash after --", raster("-x.tif"), verdict=OK,
                words=("predict", *words, "--", "{in}/-x.tif"))  # fmt: skip
 
 
 def folders():
     """Folders that hold what is no raster."""
-    hidden = both(raster(), raster("._a.tif"), raster(".b.tif"), lambda f: (f / "notes.txt").touch())
+    hidden = both(
+        raster(), raster("._a.tif"), raster(".b.tif"), lambda f: (f / "notes.txt").touch()
+    )
     yield Case("hidden files beside", hidden, verdict=OK,
                words=("predict", "{in}", "-o", "{out}", "-m", "{model}", "-q"))  # fmt: skip
     twins = both(raster("a.tif"), raster("a.tiff"))

@@ -16,9 +16,9 @@ LINE = (
 )
 
 
-def case(says, *words, verdict=ERROR, make=None, code=None):
+def case(says, *words, verdict=ERROR, make=None, code=None, name=""):
     """A case of further words of a prediction."""
-    return Case(" ".join(words)[:70], make or raster(), says, verdict, predict(*words), code)
+    return Case(" ".join(words)[:70] + name, make or raster(), says, verdict, predict(*words), code)
 
 
 def beside(content, name="area.geojson"):
@@ -61,11 +61,11 @@ CASES = [
       "0,0,1,1", "500000,5000000,500000,5000000")),
     case("two areas", "--bbox", "0,0,1,1", "--aoi", "{in}/area.geojson", make=beside(SQUARE)),
     case("gone", "--aoi", "{in}/gone.geojson"),
-    case("", "--aoi", "{in}/area.geojson", make=beside(EMPTY)),
-    case("", "--aoi", "{in}/area.geojson", make=beside(LINE)),
-    case("", "--aoi", "{in}/area.geojson", make=beside("{")),
-    case("", "--aoi", "{in}/area.geojson", make=beside(SQUARE.replace("15,45.15", "NaN,45.15"))),
-    case("", "--aoi", "{in}/area.geojson", make=beside(SQUARE.replace("45.15", "5.15"))),
+    case("", "--aoi", "{in}/area.geojson", make=beside(EMPTY), name=" 1"),
+    case("", "--aoi", "{in}/area.geojson", make=beside(LINE), name=" 2"),
+    case("", "--aoi", "{in}/area.geojson", make=beside("{"), name=" 3"),
+    case("", "--aoi", "{in}/area.geojson", make=beside(SQUARE.replace("15,45.15", "NaN,45.15")), name=" 4"),
+    case("", "--aoi", "{in}/area.geojson", make=beside(SQUARE.replace("45.15", "5.15")), name=" 5"),
     case("", "--aoi", "{in}/a.tif"),
     *(case("", "--crs", value) for value in ("EPSG:0", "junk", "EPSG:4978", "EPSG:99999999", "", "file:///etc/passwd")),
     case("", "--crs", "EPSG:4326", verdict=OK),
@@ -90,7 +90,7 @@ CASES = [
     case("", "-m", "otsu", "--scale", "0,255"),
     case("No such option", "--colour", "red"),
     case("is not one of", "--on-error", "ignore"),
-    case("dark", "--min-area", "0", make=raster(), verdict=OK),
+    case("", "--min-area", "0", verdict=OK),
     Case("nothing", raster(), "Missing argument", words=("predict",)),
     Case("no output", raster(), "Missing option", words=("predict", "{in}/a.tif")),
     Case("an unknown command", raster(), "No such command", words=("predicted",)),

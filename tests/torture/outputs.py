@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torture.case import OK, Case
 from torture.makers import both, nothing, raster
 from torture.vrts import vrt
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def case(name, says, out, *more, before=nothing, make=None, code=None, **how):

@@ -13,8 +13,19 @@ from rasterio.rpc import RPC
 
 from torture.case import OK, PARTLY, WARNING, Case, predict
 from torture.makers import (
-    CRS, UTM, both, bytes_of, copied, fifo, houses, linked, nothing, raster, somebodys, sparse,
-    spoilt, write,
+    CRS,
+    UTM,
+    both,
+    bytes_of,
+    copied,
+    fifo,
+    linked,
+    nothing,
+    raster,
+    somebodys,
+    sparse,
+    spoilt,
+    write,
 )  # fmt: skip
 
 INTEGERS = ("int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
@@ -139,7 +150,9 @@ def masks():
             yield Case(f"{suffix} holds {what}", make, f"a.tif{suffix}: is (not a raster|empty)")
     cut = both(raster(), bytes_of(b"II*\0\x08\0\0\0", "a.tif.msk"))
     yield Case(".msk cut", cut, "a.tif|msk", words=predict("--on-error", "fail"))
-    yield Case("auxiliary XML broken", both(raster(), bytes_of("<PAM", "a.tif.aux.xml")), verdict=OK)
+    yield Case(
+        "auxiliary XML broken", both(raster(), bytes_of("<PAM", "a.tif.aux.xml")), verdict=OK
+    )
     elsewhere = "<PAMDataset><Metadata domain='OVERVIEWS'><MDI key='OVERVIEW_FILE'>/vsicurl/{url}</MDI></Metadata></PAMDataset>"
     yield Case("auxiliary XML names a file", both(raster(), bytes_of(elsewhere, "a.tif.aux.xml")),
                "names another file")  # fmt: skip
@@ -210,7 +223,11 @@ def many_directories(count):
 def structure():
     """TIFFs whose structure lies."""
     read = "a.tif"
-    yield Case("a directory that follows itself", bytes_of(directory(plain_entries(), 8)), "more than 4,096")
+    yield Case(
+        "a directory that follows itself",
+        bytes_of(directory(plain_entries(), 8)),
+        "more than 4,096",
+    )
     yield Case("blocks beyond the end", bytes_of(directory(plain_entries(offset=(273, 4, 1, 2**31)))),
                read)  # fmt: skip
     yield Case("2^31 columns", bytes_of(directory(plain_entries(2**31))), read)
@@ -219,12 +236,21 @@ def structure():
     yield Case("a width that is missing", bytes_of(directory(plain_entries(width=None))), read)
     yield Case("2^32 - 1 blocks", bytes_of(directory(plain_entries(offset=(273, 4, 2**32 - 1, 8)))),
                read)  # fmt: skip
-    yield Case("an unknown codec", bytes_of(directory(plain_entries(codec=(259, 3, 1, 60000)))), read)
+    yield Case(
+        "an unknown codec", bytes_of(directory(plain_entries(codec=(259, 3, 1, 60000)))), read
+    )
     yield Case("a directory beyond the end", bytes_of(struct.pack("<2sHI", b"II", 42, 2**31)), read)
-    yield Case("a big TIFF without more", bytes_of(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 2**62)), read)
+    yield Case(
+        "a big TIFF without more", bytes_of(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 2**62)), read
+    )
     for count in (5_000, 1_000_000):
         yield Case(f"{count:,} directories", bytes_of(many_directories(count)), "more than 4,096")
     yield Case("seven bits", bytes_of(directory(plain_entries(bits=(258, 3, 1, 7)))), read)
+
+
+def opened_to_all(folder):
+    """Everybody may write there."""
+    folder.chmod(0o777)
 
 
 def strangers():
@@ -245,14 +271,22 @@ def strangers():
     yield Case("a pipe", fifo, "is a pipe or device")
     yield Case("a link to nothing", linked("gone.tif"), "no such file")
     yield Case("a link to itself", linked("a.tif"), "(too many levels|loop)")
-    yield Case("a loop of links", both(linked("b.tif"), linked("a.tif", "b.tif")), "too many levels")
+    yield Case(
+        "a loop of links", both(linked("b.tif"), linked("a.tif", "b.tif")), "too many levels"
+    )
     yield Case("a folder that holds itself", linked(".", "sub"), "no raster there",
                words=predict(of="sub"))  # fmt: skip
     for device in ("null", "zero", "full"):
         yield Case(f"/dev/{device}", linked(f"/dev/{device}"), "is a pipe or device")
-    yield Case("no leave to read", somebodys(raster()), "permission denied", needs_root=True)
+    yield Case(
+        "no leave to read",
+        somebodys(raster()),
+        "permission denied",
+        needs_root=True,
+        before=opened_to_all,
+    )
     yield Case("a folder without leave", somebodys(lambda f: (f / "a.tif").mkdir()),
-               "permission denied|no raster there", needs_root=True)  # fmt: skip
+               "permission denied|no raster there", needs_root=True, before=opened_to_all)  # fmt: skip
     yield Case("a name of 5,000 letters", nothing, "name too long",
                words=("predict", "{in}/" + "a" * 5000 + ".tif", "-o", "{out}/o.gpkg"))  # fmt: skip
 

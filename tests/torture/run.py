@@ -8,7 +8,6 @@ import signal
 import stat
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 
 from geounet.cli.main import main
 
@@ -141,6 +140,12 @@ def _of_words(case, told):
     return faults
 
 
+CURE = re.compile(
+    r"; |try|pass |set |known: |expected|Try|Choose|must be|name |bundled|not (in the range|one of)|"
+    r"No such|Missing|Got|is not|is neither|requires"
+)
+
+
 def _has_cure(line):
     """Whether a line goes on after what, got and expected."""
-    return re.search(r"; |try|pass |set |known: |expected|Try|Choose|must be|name |bundled|not (in the range|one of)|No such|Missing|Got|is not|is neither|requires", line) is not None
+    return CURE.search(line) is not None

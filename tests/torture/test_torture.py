@@ -30,7 +30,7 @@ def test_the_verdict(case, tiny_model, loopback, capfd, monkeypatch):
         monkeypatch.chdir(folder)
         places = {"model": tiny_model, "url": loopback.url}
         asked = loopback.hits
-        faults = run(case, folder, places, lambda: capfd.readouterr())
+        faults = run(case, folder, places, capfd.readouterr)
         assert not faults, "\n".join(faults)
         assert loopback.hits == asked, "something was asked for on the network"
 
