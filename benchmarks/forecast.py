@@ -2,7 +2,7 @@
 
     python benchmarks/forecast.py [--sizes 2048 4096] [--folder benchmarks/cache] [--threads 1]
 
-Each raster is a sample town of that size: whole, a third of it nodata, resampled, with a COG beside.
+Each raster is a sample town of that size: whole, a third nodata, resampled, with a COG beside.
 Plan and run follow each other as processes of their own; CPU seconds stand beside the wall, since a
 machine that does other things makes both walls longer, and not alike.
 """

@@ -92,8 +92,8 @@ def _report(told: Any) -> str:
         )
         lines.append(_line("tiles", tiles))
     if census is not None:
-        lines.append(_line("skipped", f"{census.skipped:,} tiles "
-                           f"({census.skipped / census.tiles:.1%}) empty, by {census.by}"))  # fmt: skip
+        share = census.skipped / census.tiles
+        lines.append(_line("skipped", f"{census.skipped:,} tiles ({share:.1%}) by {census.by}"))
     if settled is not None:
         lines.append(_line("memory", f"about {settled.plan.memory / 1e9:.2f} GB"))
         lines.append(

@@ -32,9 +32,11 @@ def told(capfd, *words):
 
 def same(planned, made):
     """Whether a plan says what a run did."""
-    keys = ("pixels", "tiles_skipped", "tile", "halo", "backend", "precision", "device", "model")
+    keys = ("pixels", "tile", "halo", "backend", "precision", "device", "model")
     assert {key: planned[key] for key in keys} == {key: made[key] for key in keys}
     assert planned["tiles"] == made["tiles"] + made["tiles_skipped"]
+    off = abs(planned["tiles_skipped"] - made["tiles_skipped"])
+    assert off <= (0.05 * planned["tiles"] if "some" in planned["skipped_by"] else 0)
 
 
 @pytest.mark.parametrize(

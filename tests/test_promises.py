@@ -29,7 +29,7 @@ from torture import makers, models, rasters, vrts
 from torture.run import snapshot
 
 from geounet.footprints.outlines import workers
-from geounet.journal import Journal
+from geounet.infer import Batcher
 from geounet.model import ModelCard, Segmenter, save_model
 from geounet.networks.registry import build
 from geounet.options import PredictOptions
@@ -142,14 +142,14 @@ def test_resume_gives_what_an_uninterrupted_run_gives(noisy, model, tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupt_is_clean(noisy, model, tmp_path, capfd, monkeypatch, number, code):
     """The documented code, one line, nothing left but the state."""
-    rest = Journal.strips
+    rest, runs = Batcher.run, iter(range(10**6))
 
-    def strips(self, segments):
-        for strip in rest(self, segments):
-            yield strip
-            os.kill(os.getpid(), number)
+    def run(self, source, tiles):
+        if next(runs) == 9:
+            signal.raise_signal(number)
+        return rest(self, source, tiles)
 
-    monkeypatch.setattr(Journal, "strips", strips)
+    monkeypatch.setattr(Batcher, "run", run)
     assert main(words(noisy, tmp_path / "o.gpkg", model, "--tile", 32)) == code
     assert capfd.readouterr().err.strip().count("\n") == 0
     left = {path.name for path in tmp_path.iterdir()} - {"in", model.name}

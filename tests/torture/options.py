@@ -69,7 +69,7 @@ CASES = [
     case("", "--aoi", "{in}/a.tif"),
     *(case("", "--crs", value) for value in ("EPSG:0", "junk", "EPSG:4978", "EPSG:99999999", "", "file:///etc/passwd")),
     case("", "--crs", "EPSG:4326", verdict=OK),
-    case("has no CRS|CRS", "--crs", "EPSG:4326", make=raster(crs=None), verdict=ERROR),
+    case("has no CRS|CRS", "--crs", "EPSG:4326", name=" without one", make=raster(crs=None), verdict=ERROR),
     case("not available here|expected|known", "--device", "cuda:77"),
     case("", "--device", "quantum"),
     case("is not one of", "--backend", "tensorflow"),
