@@ -93,7 +93,7 @@ CASES = [
     case("twice of a kind", "of one kind", "{out}/o.gpkg", "-o", "{out}/p.gpkg"),
     case("a name too long", "name too long", "{out}/" + "o" * 300 + ".gpkg"),
     case("a name just too long for its state", "too long", "{out}/" + "o" * 249 + ".gpkg"),
-    case("a NUL in it", "in its path", "{out}/o\0.gpkg"),
+    case("a control character", "in its path", "{out}/o\x01.gpkg"),
     case("nothing", "an argument is empty", ""),
     case("/dev/null", "unknown kind of output", "/dev/null", "-f"),
     case("stdout", "unknown kind of output", "-"),
