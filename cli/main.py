@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "predict": "Building footprints from rasters: the main job.",
+    "plan": "What predict would do, take, and stumble over: a dry run.",
     "batch": "A survey: folders of rasters, one outcome each.",
     "merge": "The parts of --shard runs, joined.",
     "verify": "The difference between tiled and untiled, measured.",
@@ -46,6 +47,8 @@ COMMANDS = {
     "doctor": "Versions, device, threads: one paste for a bug report.",
 }
 INTERRUPTED, TERMINATED = 130, 143
+LONGEST_WORD = 255
+"""Letters of a word in a message; a longer one is no name of a file, and loses its middle."""
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
@@ -133,6 +136,8 @@ def _run(words: list[str], *, verbose: bool) -> int:
         if before[number] != signal.SIG_IGN:  # as it is for jobs in the background
             signal.signal(number, _stop)
     try:
+        if "" in words:
+            raise click.UsageError("an argument is empty, perhaps a variable not set; name it")
         done = geounet.main(words, prog_name="geounet", standalone_mode=False)
     except FORESEEN as error:
         return _end(error, verbose=verbose)
@@ -195,7 +200,8 @@ def _circumstance(error: BaseException) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    line = " ".join(message.split()).encode(errors="backslashreplace").decode()
+    words = (f"{w[:60]}…{w[-60:]}" if len(w) > LONGEST_WORD else w for w in message.split())
+    line = " ".join(words).encode(errors="backslashreplace").decode()
     click.echo(f"geounet: error: {line}", err=True)
     return code
 

@@ -59,6 +59,11 @@ class Area:
         polygons = parts[shapely.get_dimensions(parts) == POLYGON]
         return np.asarray(shapely.transform(polygons, lambda xy: xy + NUDGE))
 
+    def touches(self, window: Window) -> bool:
+        """Return False when the outline surely lies outside a window."""
+        (top, bottom), (left, right) = window.toranges()
+        return bool(shapely.intersects(self._drawn, shapely.box(left, top, right, bottom)).any())
+
     def grown(self, margin: int, shape: tuple[int, int]) -> Window:
         """Return the window of a raster that holds the outline and a margin around it."""
         left, top, right, bottom = self.outline.bounds

@@ -114,11 +114,13 @@ def make_chips(
     classes = _classes(features, labels, options)
     wanted = [options.class_by] if options.class_by else []
     features = features[[*wanted, features.geometry.name]]
+    outlines = 0
     rows: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
     with new_folder(out, overwrite=options.overwrite) as folder:
         for sheet in sheets:
             shapes = shapes_on(features, sheet.info, labels)
+            outlines += sum(shape.geometry.area > 0 for shape in shapes)
             _check_classes(shapes, classes)
             for made in _cut(sheet, (shapes, classes), splits, folder, options):
                 if isinstance(made, str):
@@ -127,6 +129,13 @@ def make_chips(
                     rows.append(made)
                 progress(len(rows) + left_out.total(), sum(len(each.tiles) for each in sheets))
         _check_made(rows, options)
+        if not outlines:
+            warn(
+                f"{labels}: none of its {len(features):,} features is an outline on these rasters, "
+                "so every chip shows background alone",
+                GeounetWarning,
+                stacklevel=2,
+            )
         write_table(folder / TABLE, rows)
         gsds = {each.name: each.info.gsd for each in sheets}
         write_manifest(folder / MANIFEST, rows, gsds, classes.names)

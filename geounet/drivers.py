@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Literal
 
 from geounet.errors import RasterError
 
@@ -24,6 +25,8 @@ KNOWN = "GeoTIFF, COG, PNG, JPEG, WebP, JPEG 2000, Erdas HFA"
 """The formats, in words."""
 
 _HEAD = 512
+MOST_IMAGES = 4096
+"""Images in one TIFF: overviews and masks are a few dozen at most."""
 
 
 def driver_of(head: bytes) -> str | None:
@@ -78,6 +81,34 @@ def check_png(file: Path) -> None:
             if head[4:] == b"IEND":
                 return
     raise RasterError(f"{file}: is truncated (no end after {size} bytes); copy it again")
+
+
+def check_tiff(file: Path, head: bytes) -> None:
+    """Walk the directories of a TIFF: GDAL takes forever over very many of them.
+
+    Raises:
+        RasterError: it is cut off before its first directory, or has too many.
+    """
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    is_big = b"+" in head[2:4]
+    word, entry, counter = (8, 20, 8) if is_big else (4, 12, 2)
+    size, at = file.stat().st_size, int.from_bytes(head[word : 2 * word], order)
+    if at >= size:
+        raise RasterError(
+            f"{file}: is truncated (its directory is at byte {at}, it has {size}); copy it again"
+        )
+    with file.open("rb") as stream:
+        for _ in range(MOST_IMAGES):
+            stream.seek(at)
+            count = int.from_bytes(stream.read(counter), order)
+            stream.seek(min(at + counter + count * entry, size))
+            at = int.from_bytes(stream.read(word), order)
+            if not 0 < at < size:
+                return
+    raise RasterError(
+        f"{file}: holds more than {MOST_IMAGES:,} images (expected one with its overviews); run: "
+        f"gdal_translate GTIFF_DIR:1:{file} one.tif"
+    )
 
 
 def check_sidecars(file: Path) -> None:

@@ -18,7 +18,7 @@ from geounet.evaluation.scan import scan
 from geounet.evaluation.scores import score_image
 from geounet.evaluation.sides import Meaning
 from geounet.evaluation.summary import image_row, pooled, summary
-from geounet.outputs import check_target, make_folder, staged
+from geounet.outputs import check_target, new_folder, staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -91,23 +91,26 @@ def evaluate(
     options = options or EvaluateOptions()
     _check(options)
     files = find_files(prediction, truth, options.images)
-    make_folder(out)
-    targets = [out / name for name in OUTPUTS]
-    inputs = [path for each in files for path in (each.ours, each.theirs)]
-    for target in targets:
-        check_target(target, inputs=inputs, overwrite=options.overwrite, suffixes=[target.suffix])
-    meaning = Meaning(values=options.values, threshold=options.threshold, class_by=options.class_by)
-    opener = Opener(
-        meaning,
-        layers=(options.layer, options.truth_layer),
-        gsd=options.gsd,
-        allow_vrt=options.allow_vrt,
-    )
-    images = [_scored(opener, each, options, progress) for each in files]
-    said = _said(prediction, truth, images, options)
-    pictures = charts(images, _class_names(images, options))
-    chosen = choose(images)
-    with ExitStack() as stack:
+    with new_folder(out), ExitStack() as stack:
+        targets = [out / name for name in OUTPUTS]
+        inputs = [path for each in files for path in (each.ours, each.theirs)]
+        for target in targets:
+            check_target(
+                target, inputs=inputs, overwrite=options.overwrite, suffixes=[target.suffix]
+            )
+        meaning = Meaning(
+            values=options.values, threshold=options.threshold, class_by=options.class_by
+        )
+        opener = Opener(
+            meaning,
+            layers=(options.layer, options.truth_layer),
+            gsd=options.gsd,
+            allow_vrt=options.allow_vrt,
+        )
+        images = [_scored(opener, each, options, progress) for each in files]
+        said = _said(prediction, truth, images, options)
+        pictures = charts(images, _class_names(images, options))
+        chosen = choose(images)
         paths = {each.name: stack.enter_context(staged(each)) for each in targets}
         examples = _pictures(opener, files, chosen)
         write_objects(paths["objects.gpkg"], images, _facts(said))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SAME_GSD = 1.1
 COARSEST = 4.0
+FARTHEST = 100.0
+"""A grid so many times finer or coarser than the raster is a slip of the pen."""
 
 
 def check_fit(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
@@ -28,7 +30,16 @@ def check_fit(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
     Raises:
         RasterError: with the option that cures it.
     """
-    info = reader.info
+    check_count(reader.info, card)
+    check_dtype(reader, card, scaled=scaled)
+
+
+def check_count(info: RasterInfo, card: ModelCard) -> None:
+    """Refuse a raster with other bands than the model's.
+
+    Raises:
+        RasterError: with the option that cures it.
+    """
     if info.count != len(card.bands):
         ready = ",".join(str(band + 1) for band in range(min(info.count, len(card.bands))))
         cure = f"choose them with --bands, such as --bands {ready}"
@@ -41,6 +52,15 @@ def check_fit(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
             f"{info.path}: has {info.count} {_bands(info.count)}, model {card.name} expects "
             f"{len(card.bands)} ({', '.join(card.bands)}); {cure}"
         )
+
+
+def check_dtype(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
+    """Refuse pixels of another type than the model's, unless it is said how to scale them.
+
+    Raises:
+        RasterError: with the option that cures it.
+    """
+    info = reader.info
     if not scaled and card.scaling == FIXED and str(info.dtype) != card.dtype:
         low, high = suggest_scale(reader)
         raise RasterError(
@@ -109,6 +129,11 @@ def target_gsd(
     if gsd == "native":
         return None
     wanted = card.gsd if gsd == "model" else float(gsd)
+    if not own / FARTHEST <= wanted <= own * FARTHEST:
+        raise OptionError(
+            f"{info.path}: --gsd {wanted:g} is far from the raster's own {own:.3g} m (expected "
+            f"{own / FARTHEST:.3g} to {own * FARTHEST:.3g}); try --gsd native"
+        )
     if gsd == "model" and own > COARSEST * wanted:
         raise RasterError(
             f"{info.path}: {own:.3g} m a pixel is too coarse for model {card.name} "

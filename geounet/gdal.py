@@ -60,7 +60,8 @@ BLOCKS = BlockCache()
 def open_source(source: Source) -> Any:  # noqa: ANN401 - rasterio has no types
     """Return a new handle of a source, opened by the one driver that fits its content."""
     with quiet():
-        return rasterio.open(source.name, driver=source.driver, sharing=False)
+        finer = {} if source.overview is None else {"overview_level": source.overview}
+        return rasterio.open(source.name, driver=source.driver, sharing=False, **finer)
 
 
 @contextmanager

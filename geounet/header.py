@@ -12,6 +12,7 @@ from rasterio.errors import RasterioError
 
 from geounet.errors import RasterError
 from geounet.gdal import cause
+from geounet.ground import pixel_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,20 +146,34 @@ def check_place(handle: Any, shown: str) -> None:  # noqa: ANN401 - rasterio has
 
 
 def read_crs(handle: Any, shown: str) -> CRS | None:  # noqa: ANN401 - rasterio has no types
-    """Return the CRS; None without one, or without a transform, when it places no pixel.
+    """Return the CRS; None without one, or where it places no pixel on the ground.
+
+    That is so without a transform, and of the local CRS of a building site.
 
     Raises:
-        RasterError: PROJ does not understand it.
+        RasterError: PROJ does not understand it, or it is none of maps.
     """
     if not handle.crs or handle.transform.is_identity:
         return None
+    cure = f"run: gdal_translate -a_srs EPSG:NNNN {shown} fixed.tif"
     try:
-        return CRS.from_wkt(handle.crs.to_wkt(version="WKT2_2019"))
+        crs = CRS.from_wkt(handle.crs.to_wkt(version="WKT2_2019"))
     except (CRSError, RasterioError) as error:
         raise RasterError(
-            f"{shown}: has a CRS that PROJ does not know ({cause(error)}); "
-            f"run: gdal_translate -a_srs EPSG:NNNN {shown} fixed.tif"
+            f"{shown}: has a CRS that PROJ does not know ({cause(error)}); {cure}"
         ) from error
+    if crs.is_geocentric or (crs.is_vertical and not crs.is_compound):
+        kind = "geocentric" if crs.is_geocentric else "vertical"
+        raise RasterError(f"{shown}: has a {kind} CRS ({crs.name}, expected one of maps); {cure}")
+    if crs.geodetic_crs is None:
+        return None
+    if pixel_steps(crs, handle.transform, handle.shape) is None:
+        x, y = handle.transform @ (handle.width / 2, handle.height / 2)
+        raise RasterError(
+            f"{shown}: lies where its CRS has no ground (its centre at {x:.6g}, {y:.6g} in "
+            f"{crs.name}); {cure}"
+        )
+    return crs
 
 
 def _list(count: int) -> str:

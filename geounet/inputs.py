@@ -30,11 +30,14 @@ def _expanded(one: str) -> list[str]:
     if "://" in one:
         return [one]
     path = Path(one)
-    if path.is_dir():
-        return _some(sorted(map(str, filter(_is_raster, path.iterdir()))), one)
-    if not path.exists() and glob.has_magic(one):
-        matches = (Path(match) for match in glob.glob(one, recursive=True))  # noqa: PTH207
-        return _some(sorted(map(str, filter(_is_raster, matches))), one)
+    try:
+        if path.is_dir():
+            return _some(sorted(map(str, filter(_is_raster, path.iterdir()))), one)
+        if not path.exists() and glob.has_magic(one):
+            matches = (Path(match) for match in glob.glob(one, recursive=True))  # noqa: PTH207
+            return _some(sorted(map(str, filter(_is_raster, matches))), one)
+    except OSError as error:
+        raise RasterError(f"{one}: {(error.strerror or '').lower()}; check the path") from error
     return [one]
 
 
@@ -44,5 +47,8 @@ def _is_raster(path: Path) -> bool:
 
 def _some(rasters: list[str], asked: str) -> list[str]:
     if not rasters:
-        raise RasterError(f"{asked}: no raster there (looked for {', '.join(SUFFIXES)})")
+        raise RasterError(
+            f"{asked}: no raster there (looked for {', '.join(SUFFIXES)}); name a file, or another "
+            "folder"
+        )
     return rasters

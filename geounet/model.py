@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import numpy as np
 
 from geounet.errors import ModelError
-from geounet.modelfile import ONNX_SUFFIX, SUFFIX, read_text, read_tile, read_weights, write_file
+from geounet.kinds import is_of, kind_words
+from geounet.modelfile import (
+    ONNX_SUFFIX,
+    SUFFIX,
+    brief,
+    read_text,
+    read_tile,
+    read_weights,
+    write_file,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
@@ -26,6 +37,10 @@ BASELINES = {
 """Names that a run takes for a model though there are no weights; see the room `baselines`."""
 FIXED, SCENE_SCALINGS = "fixed", ("max", "minmax", "l2")
 """How a card may say that raw pixels are scaled: alike everywhere, or by a statistic a scene."""
+LONGEST_NAME, ODD = 60, frozenset("\"'`<>&;:\\/|?*%$[]{}")
+"""Letters of a class or layer, and those it does not have: it is one of SQL, XML and file names."""
+SHOWN = 80
+"""Letters of a strange value that a message shows."""
 RESERVED = frozenset({"coverage", "layer_styles", "tiles"})
 """Layers that are not a class's."""
 
@@ -84,7 +99,8 @@ class ModelCard:
     """Licence of the weights."""
 
     def __post_init__(self) -> None:
-        """Refuse a card whose parts do not fit."""
+        """Refuse a card whose parts are not what they are to be, or do not fit each other."""
+        self._check_kinds()
         if not len(self.bands) == len(self.mean) == len(self.std):
             raise ModelError(
                 f"model card: {len(self.bands)} bands but {len(self.mean)} means "
@@ -95,7 +111,7 @@ class ModelCard:
             raise ModelError(f"model card: scaling is {self.scaling!r}; known: {known}")
         if not 0 < self.threshold < 1:
             raise ModelError(
-                f"model card: threshold must lie between 0 and 1, got {self.threshold}"
+                f"model card: threshold must lie between 0 and 1, got {self.threshold}; try 0.5"
             )
         low, high = self.input_range
         if not (low < high and min(self.std) > 0 and self.gsd > 0):
@@ -118,6 +134,26 @@ class ModelCard:
                 f"model card: seams must map halos, multiples of {self.stride}, to differences, "
                 f"and bytes_per_pixel be a size; got {dict(self.seams)}, {self.bytes_per_pixel}"
             )
+
+    def _check_kinds(self) -> None:
+        """Refuse fields of another type, numbers that are none, and names no layer can have."""
+        for name, hint in _hints().items():
+            value = getattr(self, name)
+            if not is_of(value, hint):
+                raise ModelError(
+                    f"model card: {name} is {_shown(value)} (expected {kind_words(hint)})"
+                )
+            parts = value.values() if isinstance(value, Mapping) else value
+            listed = parts if isinstance(value, tuple | Mapping) else (value,)
+            if any(isinstance(one, float) and not math.isfinite(one) for one in listed):
+                raise ModelError(f"model card: {name} is {_shown(value)} (expected finite numbers)")
+        for name in (*self.classes, *self.layers):
+            if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or set(name) & ODD:
+                raise ModelError(
+                    f"model card: a class or layer is called {_shown(name)}; rename it"
+                )
+        if np.dtype(self.dtype).kind not in "iuf":
+            raise ModelError(f"model card: dtype is {self.dtype} (expected integers or floats)")
 
     def to_json(self) -> str:
         """Return the card as JSON text."""
@@ -143,8 +179,8 @@ class ModelCard:
                 for key, value in values.items()
             }
             return cls(**frozen)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ModelError(f"model card: cannot be understood ({error})") from error
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelError(f"model card: cannot be understood ({brief(error)})") from error
 
 
 @dataclass(frozen=True)
@@ -212,7 +248,8 @@ def read_card(name: str | Path) -> ModelCard:
     Raises:
         ModelError: when the file is no model of ours.
     """
-    return ModelCard.from_json(read_text(find_model(name)))
+    path = find_model(name)
+    return _card(read_text(path), path)
 
 
 def open_model(name: str | Path) -> Segmenter | OnnxModel:
@@ -242,7 +279,9 @@ def load_model(name: str | Path) -> Segmenter:
         # the weights are here: the file must not send us to the network for others
         network = build(card.network, card.network_options, fetch=False)
     except (TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{path}: network {card.network} cannot be built ({error})") from error
+        raise ModelError(
+            f"{path}: network {card.network} cannot be built ({brief(error)}); see models list"
+        ) from error
     maps = getattr(network.options, "classes", None)
     if maps not in (len(card.classes), len(card.classes) + excludes(network)):
         raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps} maps")
@@ -250,7 +289,9 @@ def load_model(name: str | Path) -> Segmenter:
         network.load_state_dict(_as_torch(tensors))
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
-        raise ModelError(f"{path}: weights do not fit network {card.network} ({first})") from error
+        raise ModelError(
+            f"{path}: weights do not fit network {card.network} ({first[:160]}); get it again"
+        ) from error
     if card.stride % total_stride(network):
         raise ModelError(f"{path}: card says stride {card.stride}, network {total_stride(network)}")
     return Segmenter(card, network.eval(), path)
@@ -276,6 +317,26 @@ def save_model(
     state = segmenter.network.state_dict()
     tensors = {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
     write_file(path, segmenter.card.to_json(), tensors, golden)
+
+
+def _card(text: str, path: Path) -> ModelCard:
+    try:
+        return ModelCard.from_json(text)
+    except ModelError as error:
+        raise ModelError(
+            f"{path}: {error}; it was not written by this version of geounet"
+        ) from error
+
+
+@lru_cache
+def _hints() -> dict[str, Any]:
+    """The types of a card's fields."""
+    return get_type_hints(ModelCard)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _as_torch(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

@@ -25,6 +25,16 @@ GOLDEN_KEY = "geounet.golden"
 SUFFIX, ONNX_SUFFIX = ".safetensors", ".onnx"
 
 
+SHOWN = 160
+"""Letters of an error's words that a message shows."""
+
+
+def brief(error: BaseException) -> str:
+    """Return an error's words, on one line that is not too long."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= SHOWN else f"{words[:SHOWN]}…"
+
+
 def read_text(path: Path) -> str:
     """Return the card's JSON.
 
@@ -79,11 +89,15 @@ def _opened(path: Path, *, weights: bool) -> tuple[str, dict[str, NDArray[Any]]]
         with safe_open(path, "numpy") as file:
             text = (file.metadata() or {}).get(CARD_KEY)
             if text is None:
-                raise ModelError(f"{path}: no geounet model card in this file")
+                raise ModelError(
+                    f"{path}: no geounet model card in this file; run: geounet models import"
+                )
             names = [n for n in file.keys() if not n.startswith("golden.")] if weights else []  # noqa: SIM118
             return text, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: not a readable {SUFFIX} file ({error})") from error
+        raise ModelError(
+            f"{path}: not a readable {SUFFIX} file ({brief(error)}); get it again"
+        ) from error
 
 
 def _entries(path: Path) -> dict[str, str]:
@@ -92,9 +106,14 @@ def _entries(path: Path) -> dict[str, str]:
         with path.open("rb") as file:
             entries = metadata(file)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not a readable {ONNX_SUFFIX} file ({error})") from error
+        raise ModelError(
+            f"{path}: not a readable {ONNX_SUFFIX} file ({brief(error)}); get it again"
+        ) from error
     if CARD_KEY not in entries:
-        raise ModelError(f"{path}: no geounet model card in this file (metadata {CARD_KEY!r})")
+        raise ModelError(
+            f"{path}: no geounet model card in this file (metadata {CARD_KEY!r}); run: geounet "
+            "models import"
+        )
     return entries
 
 

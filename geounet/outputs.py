@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from io import FileIO
 
+LONGEST_NAME = 240
+"""Bytes of a name; most systems take 255, and a run's state has a longer one beside it."""
+
 DATABASE_SIDES = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a GeoPackage that is open, or was killed."""
 
@@ -47,10 +50,7 @@ def check_target(
         TargetError: the output exists, is a folder, or its folder is missing or read-only.
     """
     target, known = Path(path), tuple(suffixes)
-    try:
-        str(target.absolute()).encode()
-    except UnicodeEncodeError as error:
-        raise OptionError(f"{path}: the name is not UTF-8; choose another") from error
+    check_name(target)
     if target.suffix.lower() not in known:
         got = target.suffix or "no suffix"
         raise OptionError(f"{path}: unknown kind of output ({got}, expected {', '.join(known)})")
@@ -64,6 +64,27 @@ def check_target(
         if isinstance(error, GeounetError):
             raise
         raise TargetError(f"{path}: {_reason(error)}; choose another output") from error
+
+
+def check_name(target: Path) -> None:
+    """Refuse a name that the system, or what writes the file, cannot take as it is.
+
+    Raises:
+        OptionError: with what is odd about it.
+    """
+    try:
+        name = str(target.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(f"{target}: the name is not UTF-8; choose another") from error
+    odd = [letter for letter in name.decode() if letter < " " or letter in ";!"]
+    if odd:  # pyogrio takes them for parts of an address
+        raise OptionError(
+            f"{target}: has {odd[0]!r} in its path, which is not written to; rename it"
+        )
+    if len(target.name.encode()) > LONGEST_NAME:
+        raise OptionError(
+            f"{target}: file name too long (expected at most {LONGEST_NAME} bytes); cut it"
+        )
 
 
 @contextmanager
@@ -82,7 +103,7 @@ def staged(path: str | Path, *, folder: str | Path | None = None) -> Iterator[Pa
     """
     target = Path(path)
     home = target.parent if folder is None else Path(folder)
-    name = f".{target.stem}.{os.getpid()}-{token_hex(4)}.part{target.suffix}"
+    name = f".{target.stem[:40]}.{os.getpid()}-{token_hex(4)}.part{target.suffix}"
     temporary = home / name
     try:
         yield temporary
@@ -132,6 +153,24 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """Make a folder for outputs; after an exception it is gone again, if nothing is in it.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    there = folder.exists()
+    make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def parts(path: Path) -> list[Path]:

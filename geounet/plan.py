@@ -87,7 +87,7 @@ def make_plan(
     """
     threshold = card.threshold if options.threshold is None else options.threshold
     if not 0 < threshold <= 1:
-        raise OptionError(f"threshold must lie above 0 and up to 1, got {threshold}")
+        raise OptionError(f"threshold must lie above 0 and up to 1, got {threshold}; try 0.5")
     halo = settle_halo(card, options.halo, options.blend)
     tile = _only("tile", options.tile, card.tile)
     batch = _only("batch-size", options.batch_size, card.batch)

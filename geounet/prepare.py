@@ -21,7 +21,7 @@ from geounet.backends.load import load
 from geounet.backends.ready import Ready
 from geounet.baselines.model import Baseline, BaselineStep, baseline
 from geounet.errors import GeounetWarning, OptionError
-from geounet.fit import check_bands, check_fit, named_bands, target_gsd
+from geounet.fit import check_bands, check_count, check_dtype, named_bands, target_gsd
 from geounet.grid import TileGrid
 from geounet.memory import Room
 from geounet.opening import Imagery, open_imagery
@@ -31,7 +31,7 @@ from geounet.spans import at_scene, by_scene
 from geounet.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from geounet.area import Area
     from geounet.backends import Model
@@ -182,25 +182,53 @@ def opened(
         failures: takes blocks that cannot be read; None has them raise.
     """
     with ExitStack() as stack:
-        reader = _read(raster, model.card, options, failures)
+        reader = read(raster, model.card, options, failures)
         stack.callback(reader.close)
-        card = model.for_raster(reader.info) if isinstance(model, Baseline) else model.card
-        check_bands(options.bands, card)
-        check_fit(reader, card, scaled=options.scale != "auto")
-        if reader.info.crs is None:
-            _warn_of_pixels(reader.info)
-        gsd = target_gsd(reader.info, card, options.gsd)
-        grid: Reader = reader if gsd is None else Resampled(reader, gsd)
+        for check in checks(reader, model, options):
+            check()
+        grid = on_grid(reader, model, options)
         if failures is not None and grid is not reader:
             wide, high = grid.info.width / reader.info.width, grid.info.height / reader.info.height
             failures.to_grid = Affine.scale(wide, high)
         yield grid
 
 
-def _read(
-    raster: Imagery, card: ModelCard, options: InferenceOptions, failures: Failures | None
+def checks(
+    reader: Reader, model: Model, options: InferenceOptions
+) -> tuple[Callable[[], object], ...]:
+    """Return what a raster and a model are held against; each raises where they do not fit."""
+    info, card = reader.info, card_for(model, reader.info)
+    chosen = options.bands is not None
+    return (
+        partial(check_bands, options.bands, card) if chosen else partial(check_count, info, card),
+        partial(check_dtype, reader, card, scaled=options.scale != "auto"),
+        partial(target_gsd, info, card, options.gsd),
+        partial(_warn_of_pixels, info),
+    )
+
+
+def card_for(model: Model, info: RasterInfo) -> ModelCard:
+    """Return the card of a model, which a baseline has once it is known what it is to see."""
+    return model.for_raster(info) if isinstance(model, Baseline) else model.card
+
+
+def on_grid(reader: Reader, model: Model, options: InferenceOptions) -> Reader:
+    """Return the reader of the grid that is inferred."""
+    gsd = target_gsd(reader.info, card_for(model, reader.info), options.gsd)
+    return reader if gsd is None else Resampled(reader, gsd)
+
+
+def read(
+    raster: Imagery,
+    card: ModelCard,
+    options: InferenceOptions,
+    failures: Failures | None = None,
 ) -> Reader:
-    """The reader of the bands that were asked for, or of those that the file names as the card."""
+    """Return the reader of the bands asked for, or of those that the file names as the card does.
+
+    Raises:
+        RasterError: it cannot be opened, or names its bands otherwise.
+    """
     opening = partial(open_imagery, raster, allow_vrt=options.allow_vrt, failures=failures)
     reader = opening(bands=options.bands)
     bands = named_bands(reader.info, card) if options.bands is None else None
@@ -251,8 +279,10 @@ def _room(engine: Engine) -> Room:
 
 
 def _warn_of_pixels(info: RasterInfo) -> None:
+    if info.crs is not None:
+        return
     warnings.warn(
-        f"{info.path}: has no CRS; the map is in the raster's own coordinates, "
+        f"{info.path}: has no CRS of the ground; the map is in the raster's own coordinates, "
         "area_m2 and perimeter_m are empty",
         GeounetWarning,
         stacklevel=5,

@@ -76,6 +76,8 @@ class RasterInfo:
     """Dates that its tags tell, that of the acquisition first; as they stand there."""
     sheets: Sheets | None = None
     """Of a surface, which file counts where; None of a single file."""
+    overviews: tuple[int, ...] = ()
+    """How many pixels one of each overview stands for, along an axis, the finest first."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -296,6 +298,7 @@ def open_raster(
     bands: Sequence[int] | None = None,
     allow_vrt: bool = False,
     indexed: bool = False,
+    overview: int | None = None,
 ) -> RasterReader:
     """Return a reader of a raster file or URL.
 
@@ -306,11 +309,12 @@ def open_raster(
             is named here is data, and masks nothing.
         allow_vrt: also open a VRT with sources outside its folder.
         indexed: read the indices of a colour table instead of refusing it.
+        overview: read this overview as if it were the raster, 0 the finest.
 
     Raises:
         RasterError: it cannot be opened, or not be understood.
     """
-    source = find_source(path, allow_vrt=allow_vrt)
+    source = replace(find_source(path, allow_vrt=allow_vrt), overview=overview)
     shown = source.shown
     with reading(source, "open"), open_source(source) as handle:
         check_links(handle, shown)
@@ -332,6 +336,7 @@ def open_raster(
             bands=chosen,
             names=band_names(handle, chosen),
             taken=dates(handle),
+            overviews=tuple(handle.overviews(chosen[0])),
         )
         masking = find_masking(handle, chosen)
     return RasterReader(source, info, chosen, masking)

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geounet.drivers import KNOWN, check_png, check_sidecars, driver_of, read_head, reason
+from geounet.drivers import (
+    KNOWN,
+    check_png,
+    check_sidecars,
+    check_tiff,
+    driver_of,
+    read_head,
+    reason,
+)
 from geounet.errors import RasterError
 from geounet.vrt import check_vrt, is_markup
 
@@ -42,6 +50,8 @@ class Source:
     """The path or URL as the user wrote it, for messages."""
     remote: bool = False
     """True = reached by the network, at a URL the user typed."""
+    overview: int | None = None
+    """Which overview stands for the raster, 0 the finest; None = the raster itself."""
 
 
 def find_source(path: str | Path, *, allow_vrt: bool = False) -> Source:
@@ -72,6 +82,8 @@ def find_source(path: str | Path, *, allow_vrt: bool = False) -> Source:
         )
     if driver == "PNG":
         check_png(file)
+    if driver == "GTiff":
+        check_tiff(file, head)
     check_sidecars(file)
     return Source(str(file.absolute()), driver, text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from geounet.errors import GeounetWarning, OutputError
@@ -28,6 +28,20 @@ LEAST = 200_000
 """Bytes of the smallest output: nothing fits into less."""
 
 
+@dataclass(frozen=True)
+class Disk:
+    """What a run takes of one disk."""
+
+    path: Path
+    """The first output there."""
+    free: int
+    """Bytes that are free."""
+    need: int = 0
+    """Bytes that the run may take while it goes on."""
+    files: int = 0
+    """Outputs there."""
+
+
 def check_space(needed: Iterable[tuple[Path, int]]) -> None:
     """Refuse to start where not even an empty result has room; warn where it may get short.
 
@@ -37,27 +51,33 @@ def check_space(needed: Iterable[tuple[Path, int]]) -> None:
     Raises:
         OutputError: a disk is full.
     """
-    needs: dict[int, int] = defaultdict(int)
-    counts: dict[int, int] = defaultdict(int)
-    places: dict[int, Path] = {}
-    for path, need in needed:
-        disk = path.parent.stat().st_dev
-        places.setdefault(disk, path)
-        needs[disk], counts[disk] = needs[disk] + need, counts[disk] + 1
-    for disk, path in places.items():
-        free = shutil.disk_usage(path.parent).free
-        if free < LEAST * counts[disk]:
+    for disk in disks(needed):
+        if disk.free < LEAST * disk.files:
             raise OutputError(
-                f"{path}: its disk is full ({free / 1e6:.1f} MB are free, about "
-                f"{_words(needs[disk])} are needed); free some space or choose another place"
+                f"{disk.path}: its disk is full ({disk.free / 1e6:.1f} MB are free, about "
+                f"{amount(disk.need)} are needed); free some space or choose another place"
             )
-        if free < needs[disk]:
+        if disk.free < disk.need:
             warnings.warn(
-                f"{path}: the run may need {_words(needs[disk])} on this disk while it goes on, "
-                f"{_words(free)} are free; should it end there, make room and --resume",
+                f"{disk.path}: the run may need {amount(disk.need)} on this disk while it goes on, "
+                f"{amount(disk.free)} are free; should it end there, make room and --resume",
                 GeounetWarning,
                 stacklevel=3,
             )
+
+
+def disks(needed: Iterable[tuple[Path, int]]) -> list[Disk]:
+    """Return what a run takes of each disk it writes to.
+
+    Args:
+        needed: outputs, and the bytes that each takes.
+    """
+    found: dict[int, Disk] = {}
+    for path, need in needed:
+        number = path.parent.stat().st_dev
+        disk = found.get(number) or Disk(path, shutil.disk_usage(path.parent).free)
+        found[number] = replace(disk, need=disk.need + need, files=disk.files + 1)
+    return list(found.values())
 
 
 def needs(order: Order) -> Iterator[tuple[Path, int]]:
@@ -79,5 +99,6 @@ def needs(order: Order) -> Iterator[tuple[Path, int]]:
             yield side, round(pixels * share)
 
 
-def _words(size: float) -> str:
+def amount(size: float) -> str:
+    """Return bytes in words."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"  # noqa: PLR2004

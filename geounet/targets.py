@@ -12,7 +12,7 @@ from geounet.embeddings.table import SUFFIXES as EMBEDDING_SUFFIXES
 from geounet.embeddings.table import check_installed
 from geounet.errors import OptionError
 from geounet.footprints.formats import SUFFIXES as VECTOR_SUFFIXES
-from geounet.outputs import check_target, parts
+from geounet.outputs import check_name, check_target, parts
 from geounet.project import shown
 from geounet.rle.output import SUFFIXES as RLE_SUFFIXES
 from geounet.state import check_state, is_unfinished
@@ -81,6 +81,8 @@ class Targets:
             OutputError: an output exists, its folder cannot be written to, or an unfinished run
                 waits beside it.
         """
+        for output in self.paths:
+            check_name(output)
         check_state(self.footprints, resume=resume, overwrite=overwrite)
         going_on = resume and (self.finished or is_unfinished(self.footprints))
         overwrite = overwrite or going_on

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from geounet.backends.machine import memory
 from geounet.errors import OptionError
 from geounet.grid import TileGrid
 from geounet.memory import PROCESS, Room, walk_bytes
@@ -93,6 +94,13 @@ def settle_tiling(
     if fitting:
         return min(fitting, key=lambda one: (one.cost, one.memory))
     lightest = min(found, key=lambda one: (one.memory, one.network))
+    there = memory()
+    if room.limit is None and there is not None and lightest.memory > there:
+        raise OptionError(
+            f"tiles of {lightest.grid.tile} in batches of {lightest.batch_size} take about "
+            f"{lightest.memory / 1e9:.3g} GB, this machine has {there / 1e9:.3g}; try --tile auto "
+            "and --batch-size auto"
+        )
     if room.limit is not None and lightest.memory > room.limit:
         raise OptionError(
             f"--max-memory {room.limit / 1e9:.2f}GB is too little for model {card.name} on this "

@@ -119,7 +119,10 @@ def trace_reader(
     targets, info = Targets(Path(out), also=tuple(map(Path, options.also))), reader.info
     targets.check(source, overwrite=options.overwrite)
     if info.count != 1:
-        raise RasterError(f"{source}: has {info.count} bands, a mask or probability has one")
+        raise RasterError(
+            f"{source}: has {info.count} bands, a mask or probability has one; run: "
+            f"gdal_translate -b 1 {source} one.tif"
+        )
     plan, table = _plan(info, options), _table(info, options)
     outlines = OutlineOptions(
         kind=options.outline,

@@ -214,8 +214,11 @@ def nothing(cell: Cell, classes: int, area: Area | None = None) -> Segment:
         classes: maps of a tile.
         area: where a result is wanted; None = everywhere.
     """
-    trace, coverage = _void(int(cell.core.height), int(cell.core.width), classes)
-    if area is not None:
+    shape = int(cell.core.height), int(cell.core.width)
+    trace, coverage = _void(*shape, classes)
+    if area is not None and not area.touches(cell.core):
+        coverage = _unasked(*shape)
+    elif area is not None:
         asked = area.mask(cell.core)
         coverage = cover(np.zeros_like(asked), asked=asked)[0]
     return Segment(cell, None, trace, coverage, 0)
@@ -225,6 +228,12 @@ def nothing(cell: Cell, classes: int, area: Area | None = None) -> Segment:
 def _void(height: int, width: int, classes: int) -> tuple[CellTrace, CellTrace]:
     q = np.full((classes, height, width), NODATA, np.uint8)
     return trace_cell(q[0], q, classes), cover(q[0] != NODATA)[0]
+
+
+@lru_cache(maxsize=4)
+def _unasked(height: int, width: int) -> CellTrace:
+    nowhere = np.zeros((height, width), np.bool_)
+    return cover(nowhere, asked=nowhere)[0]
 
 
 def cover(

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"errors", "quantise", "relay", "onnxfile"},
+    {"errors", "kinds", "quantise", "relay", "onnxfile"},
     {"grid", "gdal", "ground", "blocks", "networks", "modelfile"},
     {"drivers", "header", "valid", "model"},
     {"vrt", "outputs", "inputs", "blend", "backends", "documents", "lock"},
@@ -51,7 +51,7 @@ FLOORS = (
     {"cluster"},
     {"verify", "exchange", "damage", "shards"},
     {"survey"},
-    {"fleet"},
+    {"fleet", "forecast"},
     {"__init__"},
 )
 """Rooms from the ground up; a room imports rooms below it, and its own."""

@@ -65,7 +65,9 @@ def _shapes(entry: dict[str, Any], where: str) -> Iterator[Shape]:
         drawn = take(region, "shape_attributes", dict, here)
         kind = take(drawn, "name", str, here)
         if kind not in _KINDS:
-            raise AnnotationError(f"{here}: shape {shown(kind)} is none of {', '.join(_KINDS)}")
+            raise AnnotationError(
+                f"{here}: shape {shown(kind)} is none of {', '.join(_KINDS)}; draw it as one"
+            )
         said = checked(region.get("region_attributes", {}), dict, f"{here}: region_attributes")
         yield Shape(
             geometry=_KINDS[kind](drawn, here),

@@ -37,6 +37,7 @@ def check_graph(card: ModelCard, given: Sequence[Any], made: Sequence[Any], *, i
     """
     bands, classes = len(card.bands), len(card.classes)
     fits = inputs == 1 and len(given) == AXES and _is(given[1], bands)
+    fits = fits and all(_is(extent, card.tile) for extent in given[2:])
     if len(made) == AXES:
         fits = fits and any(_is(made[1], count) for count in (classes, classes + 1))
     else:

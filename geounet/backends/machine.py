@@ -7,6 +7,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux tells a container what it may take."""
 ENGINES = ("torch", "onnxruntime", "openvino", "nncf")
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
 """Instructions that engines make use of, x86 and ARM."""
@@ -34,6 +36,35 @@ def threads_given() -> int | None:
     """Return what OMP_NUM_THREADS says, for engines that do not look at it themselves."""
     said = os.environ.get("OMP_NUM_THREADS", "")
     return int(said) if said.isdecimal() and int(said) else None
+
+
+def memory() -> int | None:
+    """Return the bytes of memory that processes here may take in all; None where unknown."""
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    return min(size, _number(CGROUP / "memory.max") or size)
+
+
+def free_memory() -> int | None:
+    """Return the bytes of memory that are not in use; None where unknown."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    said = dict(line.split(":") for line in lines)
+    free = int(said["MemAvailable"].split()[0]) * 1024
+    most, used = _number(CGROUP / "memory.max"), _number(CGROUP / "memory.current")
+    return free if most is None or used is None else min(free, max(most - used, 0))
+
+
+def _number(file: Path) -> int | None:
+    """The number in a file of the system; None where there is none."""
+    try:
+        return int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def cpu_name() -> str:

@@ -51,7 +51,9 @@ class OnnxStep:
             )
         except (ERRORS.Fail, ERRORS.InvalidGraph, ERRORS.InvalidProtobuf, ERRORS.NotImplemented,
                 ERRORS.InvalidArgument, ERRORS.RuntimeException) as error:  # fmt: skip
-            raise ModelError(f"model {card.name}: ONNX Runtime refuses it ({error})") from error
+            raise ModelError(
+                f"model {card.name}: ONNX Runtime refuses it ({str(error)[:160]}); get it again"
+            ) from error
         self.card, self._scaling = card, Scaling(card)
         (given, *more), made = self._session.get_inputs(), self._session.get_outputs()
         check_graph(card, given.shape, made[0].shape, inputs=1 + len(more))
@@ -63,8 +65,11 @@ class OnnxStep:
         """Return the probability maps of one batch."""
         try:
             maps = self._session.run(None, {self._name: self._scaling(pixels, valid)})
-        except (ERRORS.RuntimeException, ERRORS.Fail) as error:
+        except (ERRORS.RuntimeException, ERRORS.Fail, ERRORS.InvalidArgument) as error:
             if not any(words in str(error) for words in NO_ROOM):
-                raise ModelError(f"model {self.card.name}: {error}") from error
+                told = " ".join(str(error).split())[:160]
+                raise ModelError(
+                    f"model {self.card.name}: {told}; its card and graph differ"
+                ) from error
             raise DeviceMemoryError(f"cpu has no room for a batch of {len(pixels)}") from error
         return {"probability": class_maps(self.card, maps[0])}

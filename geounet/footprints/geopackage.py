@@ -12,7 +12,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from geounet.errors import OutputError
+from geounet.errors import GeounetError, OutputError
 from geounet.gdal import cause
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ def write_layers(
             _write_styles(file, layers)
             _write_provenance(file, provenance)
             file.execute("UPDATE gpkg_contents SET last_change = ?", [MOMENT])
+    except GeounetError:
+        raise
     except (DataSourceError, DataLayerError, sqlite3.Error, OSError) as error:
         raise OutputError(
             f"{path}: cannot be written ({cause(error)}); check free space and permissions"

@@ -16,10 +16,12 @@ from geounet.networks.separable import Separable, SeparableOptions
 from geounet.networks.unet import UNet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from torch import Tensor, nn
 
+LARGEST = 8192
+"""Largest number of bands, filters or the like."""
 SMP_PREFIX = "smp:"
 SMP_STRIDE = 32
 FAMILIES: dict[str, tuple[Callable[[Any], nn.Module], type[Any]]] = {
@@ -45,6 +47,7 @@ def build(network: str, options: Mapping[str, Any], *, fetch: bool = True) -> nn
         ModelError: when the network or one of its options is unknown, or pretrained weights
             cannot be had.
     """
+    _check_sizes(options.values())
     if network.startswith(SMP_PREFIX):
         # Imported here: it brings torchvision and timm, which no other network needs.
         from geounet.networks.smp import build_smp  # noqa: PLC0415
@@ -57,6 +60,15 @@ def build(network: str, options: Mapping[str, Any], *, fetch: bool = True) -> nn
     named = NETWORKS[network]
     module, kind = FAMILIES[named.family]
     return module(kind(**_known(kind, {**named.options, **options})))
+
+
+def _check_sizes(values: Iterable[Any]) -> None:
+    """Refuse a size no network has, before its weights are made: a file may say anything."""
+    for value in values:
+        if isinstance(value, int) and value > LARGEST:
+            raise ModelError(f"a network option is {value}, expected at most {LARGEST}; correct it")
+        if isinstance(value, list | tuple):
+            _check_sizes(value)
 
 
 def total_stride(network: nn.Module) -> int:

@@ -63,8 +63,10 @@ def build_smp(name: str, options: dict[str, Any], *, fetch: bool) -> nn.Module:
             "connect to the network once, they are kept, or leave pretrained out"
         ) from error
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        told = str(error.args[0] if error.args else error)
-        raise ModelError(f"smp:{name} cannot be built: {told}") from error
+        told = str(error.args[0] if error.args else error)[:120]
+        raise ModelError(
+            f"smp:{name} cannot be built ({told}…); see the names of segmentation-models-pytorch"
+        ) from error
     module.options = made  # type: ignore[assignment]  # a module takes any attribute
     return module
 

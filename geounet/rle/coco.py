@@ -101,7 +101,9 @@ def parse_coco(content: object, path: Path) -> CocoFile:
     known = {image.number for image in images}
     for each in objects:
         if each.image not in known:
-            raise AnnotationError(f"{each.where}: image_id {each.image} is none of the images")
+            raise AnnotationError(
+                f"{each.where}: image_id {each.image} is none of the images; add it"
+            )
     return CocoFile(
         path=path,
         images=images,
@@ -199,7 +201,9 @@ def _categories(
         named[take(entry, "id", int, where)] = take(entry, "name", str, where)
     for each in objects:
         if each.category not in named:
-            raise AnnotationError(f"{each.where}: category_id {each.category} is no category")
+            raise AnnotationError(
+                f"{each.where}: category_id {each.category} is no category; add it"
+            )
     return dict(sorted(named.items()))
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 IMAGE, CLASS, PIXELS = "ImageId", "ClassId", "EncodedPixels"
 
 _PIECE = 1 << 20
+_SHORT = 64
+"""Letters of a field that may say that there is no object."""
 _DIGITS = 18
 _PAIRS = 1 << 14
 LABELS = 254
@@ -78,7 +80,7 @@ def row_counts(row: KaggleRow, shape: tuple[int, int]) -> Iterator[NDArray[np.in
         AnnotationError: they are malformed, or leave the image.
     """
     check_shape(shape, row.where)
-    if bytes(row.text[:3]).strip().decode("latin-1") in NO_OBJECT:
+    if len(row.text) < _SHORT and bytes(row.text).strip().decode("latin-1") in NO_OBJECT:
         return iter([np.array([shape[0] * shape[1]], np.int64)])
     pieces = (
         bytes(row.text[at : at + _PIECE]).decode("latin-1")

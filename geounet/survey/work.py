@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from geounet.errors import OptionError
 from geounet.footprints.formats import SUFFIXES
 from geounet.options import SIDES, PredictOptions, targets
-from geounet.outputs import make_folder
+from geounet.outputs import check_name, make_folder
 from geounet.provenance import files_read
 from geounet.raster import open_raster
 from geounet.sources import identity
@@ -108,24 +108,37 @@ def units_of(scenes: Sequence[Scene], folder: Path, options: PredictOptions) -> 
 def files_of(rasters: Sequence[str], out: Path, options: PredictOptions) -> list[Unit]:
     """Return each raster with the files that a prediction of it writes, none of them in the way.
 
+    Raises:
+        OptionError: several rasters for one file, or two rasters of one name.
+        OutputError: an output exists, or cannot be written.
+    """
+    units = planned(rasters, out, options)
+    if units[0].out != out:
+        make_ready(units)
+    return units
+
+
+def planned(rasters: Sequence[str], out: Path, options: PredictOptions) -> list[Unit]:
+    """Return each raster with the files that a prediction of it would write; nothing is made.
+
     One raster goes to the file `out`; of several, or into an existing folder, each goes to files
     of its own name.
 
     Raises:
         OptionError: several rasters for one file, or two rasters of one name.
-        OutputError: an output exists, or cannot be written.
     """
+    check_name(out)
     scenes = [Scene(Path(raster).stem, raster) for raster in rasters]
     if len(rasters) == 1 and not out.is_dir():
         return [Unit(name=scenes[0].name, raster=rasters[0], out=out, options=options)]
+    if len(rasters) == 1 and out.suffix.lower() in SUFFIXES:
+        raise OptionError(f"{out}: is a folder, expected a file; choose another output")
     twice = sorted(name for name, count in Counter(it.name for it in scenes).items() if count > 1)
     if twice:
         raise OptionError(
             f"several inputs are called {twice[0]}; geounet batch gives each a name of its own"
         )
-    units = units_of(scenes, out, options)
-    make_ready(units)
-    return units
+    return units_of(scenes, out, options)
 
 
 def make_ready(units: Iterable[Unit]) -> None:

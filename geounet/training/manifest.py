@@ -36,8 +36,8 @@ from typing import TYPE_CHECKING, Any
 
 from geounet.annotations.vector import read_layer, shapes_on
 from geounet.errors import GeounetError, TrainingError
+from geounet.kinds import is_of
 from geounet.scenes import town
-from geounet.training.kinds import is_of
 from geounet.training.listed import Drawn, MaskFile, opened
 from geounet.training.sheet import SPLITS, Sheet
 

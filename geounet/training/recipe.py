@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_type_hints
 
 from geounet.errors import TrainingError
+from geounet.kinds import is_of, kind_words
 from geounet.networks.catalogue import is_exclusive
 from geounet.training.classes import check_classes
-from geounet.training.kinds import is_of, kind_words
 
 Filter = Literal["lanczos", "bilinear", "nearest"]
 Scaling = Literal["255", "max", "minmax", "l2", "standard"]

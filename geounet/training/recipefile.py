@@ -32,7 +32,9 @@ def read_recipe(path: Path) -> Recipe:
     except OSError as error:
         raise TrainingError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:  # both decoders' errors are one, and UTF-8's
-        raise TrainingError(f"{path}: neither TOML nor JSON ({error})") from error
+        raise TrainingError(f"{path}: neither TOML nor JSON ({error}); correct it") from error
+    except RecursionError as error:
+        raise TrainingError(f"{path}: of unreasonable depth; it is damaged") from error
     if not isinstance(values, dict):
         raise TrainingError(
             f"{path}: is a list or a value (expected a table of a recipe's entries)"

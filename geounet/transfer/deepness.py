@@ -78,7 +78,10 @@ def words(entries: Mapping[str, str], channels: int, path: Path) -> dict[str, An
             if key in values:
                 found[field] = tuple(map(float, values[key]))
     except (ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: its metadata cannot be understood ({error})") from error
+        raise ModelError(
+            f"{path}: its metadata cannot be understood ({error}); correct it, or "
+            "say it with the options of models import"
+        ) from error
     return found
 
 
@@ -93,7 +96,7 @@ def _value(entries: Mapping[str, str], key: str, path: Path) -> Any:  # noqa: AN
     """An entry as JSON, or, as some write it, as a Python literal."""
     try:
         return json.loads(entries[key])
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         return ast.literal_eval(entries[key])

@@ -85,7 +85,9 @@ def _opened(file: Path) -> Any:  # noqa: ANN401 - the package has no types of it
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, DecodeError, OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else "empty"
-        raise ModelError(f"{file}: not a usable {ONNX_SUFFIX} file ({first[:200]})") from error
+        raise ModelError(
+            f"{file}: not a usable {ONNX_SUFFIX} file ({first[:160]}); export it again"
+        ) from error
     return model
 
 

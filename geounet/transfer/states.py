@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 SUFFIXES = (".pt", ".pth")
 HOLDERS = ("state_dict", "model_state_dict", "model")
 """Where a checkpoint keeps its weights beside other things."""
+UNREADABLE = (
+    *(RuntimeError, EOFError, ValueError, LookupError, OSError, TypeError, AttributeError),
+    *(AssertionError, ImportError, struct.error, MemoryError, OverflowError),
+)
+"""What torch's reader of numbers stumbles with over a damaged file."""
 NEEDED = ("gsd", "classes", "bands", "mean", "std")
 
 
@@ -72,7 +78,10 @@ def import_state(
         module.load_state_dict(_named(state, set(module.state_dict())))
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
-        raise ModelError(f"{file}: weights do not fit network {network} ({first})") from error
+        raise ModelError(
+            f"{file}: weights do not fit network {network} ({first[:160]}); say what is "
+            "other with --option"
+        ) from error
     seen = sight(module, bands)
     segmenter = Segmenter(card, module).with_card(
         stride=seen.stride, receptive_field=seen.field,
@@ -92,9 +101,11 @@ def _state(file: Path) -> dict[str, Tensor]:
             f"{file}: holds more than numbers, which is never opened (it could run code); save "
             "its state_dict() alone"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except UNREADABLE as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else "empty"
-        raise ModelError(f"{file}: not a readable file of torch ({first[:200]})") from error
+        raise ModelError(
+            f"{file}: not a readable file of torch ({first[:120]}); save its state_dict() again"
+        ) from error
     for holder in HOLDERS:
         if isinstance(held, dict) and isinstance(held.get(holder), dict):
             held = held[holder]

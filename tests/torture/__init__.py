@@ -1,0 +1,1 @@
+"""Hostile input of every kind, each case with the verdict it is to get."""
