@@ -282,7 +282,7 @@ def _warn_of_pixels(info: RasterInfo) -> None:
     if info.crs is not None:
         return
     warnings.warn(
-        f"{info.path}: has no CRS of the ground; the map is in the raster's own coordinates, "
+        f"{info.path}: has no CRS; the map is in the raster's own coordinates, "
         "area_m2 and perimeter_m are empty",
         GeounetWarning,
         stacklevel=5,
