@@ -16,7 +16,7 @@ from fakes import PaintModel, contents
 
 pytest.importorskip("distributed")
 
-from geounet.errors import OptionError, RasterError, TargetError
+from geounet.errors import GeounetWarning, OptionError, RasterError, TargetError
 from geounet.fleet.cluster import Cluster, connected
 from geounet.fleet.crew import Crew
 from geounet.plan import PlanOptions
@@ -134,6 +134,14 @@ def test_a_survey_on_workers_is_that_of_one_process(client, make_raster, tmp_pat
         assert paths[0].stat().st_size == paths[1].stat().st_size
         rasters = [tmp_path / where / "p" / f"{name}.tif" for where in ("whole", "fleet")]
         assert rasters[0].read_bytes() == rasters[1].read_bytes()
+
+
+def test_what_a_worker_warns_of_is_said_here(client, make_raster, tmp_path):
+    """A raster without a CRS is warned of as in one process."""
+    raster = make_raster(np.full((40, 50), 200, np.uint8), transform=None, crs=None)
+    options = asked(tmp_path / "a", probability=None)
+    with pytest.warns(GeounetWarning, match="has no CRS"):
+        Crew(client).predict(str(raster), tmp_path / "a" / "o.gpkg", options)
 
 
 def test_a_cluster_is_one_that_answers():

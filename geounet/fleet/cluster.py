@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,13 +56,14 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     """
     import distributed  # noqa: F401, PLC0415 - brings its loggers
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of ports that are taken: another is found
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its dashboard tells
-        opened = _joined(cluster) if cluster.scheduler is not None else _started(cluster)
-        with opened as client:
-            log.info("cluster: dashboard at %s", client.dashboard_link)
-            yield client
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its dashboard tells
+    with ExitStack() as stack:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of ports that are taken: another is found
+            opened = _joined(cluster) if cluster.scheduler is not None else _started(cluster)
+            client = stack.enter_context(opened)
+        log.info("cluster: dashboard at %s", client.dashboard_link)
+        yield client
 
 
 @contextmanager
