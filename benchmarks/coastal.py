@@ -104,7 +104,8 @@ def _step(model: Path | None) -> TorchStep:
 
     from geounet.backends import Look  # noqa: PLC0415
     from geounet.backends.torch import TorchStep  # noqa: PLC0415
-    from geounet.model import ModelCard, Segmenter, load_model  # noqa: PLC0415
+    from geounet.card import ModelCard  # noqa: PLC0415
+    from geounet.model import Segmenter, load_model  # noqa: PLC0415
     from geounet.networks.registry import build  # noqa: PLC0415
 
     torch.manual_seed(0)

@@ -54,8 +54,9 @@ def flat(options: argparse.Namespace) -> dict[str, Any]:
     """Whole maps of many images."""
     import torch  # noqa: PLC0415
 
+    from geounet.card import ModelCard  # noqa: PLC0415
     from geounet.embeddings.job import JobOptions, embed  # noqa: PLC0415
-    from geounet.model import ModelCard, Segmenter  # noqa: PLC0415
+    from geounet.model import Segmenter  # noqa: PLC0415
     from geounet.networks.registry import build  # noqa: PLC0415
     from geounet.plan import PlanOptions  # noqa: PLC0415
 
@@ -147,7 +148,7 @@ class _Means:
     device, precision, backend = "cpu", "fp32", "means"
 
     def __init__(self) -> None:
-        from geounet.model import ModelCard  # noqa: PLC0415
+        from geounet.card import ModelCard  # noqa: PLC0415
 
         self.card = ModelCard(
             name="means", network="means", bands=("grey",), mean=(0.5,), std=(0.25,), stride=16,

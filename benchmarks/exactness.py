@@ -27,8 +27,9 @@ from affine import Affine
 from rasterio.windows import Window
 
 import geounet
+from geounet.card import ModelCard
 from geounet.halo import EXACT, tolerated
-from geounet.model import ModelCard, Segmenter
+from geounet.model import Segmenter
 from geounet.networks.field import receptive_field
 from geounet.networks.memory import bytes_per_pixel
 from geounet.networks.registry import build, total_stride

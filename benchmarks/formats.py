@@ -117,7 +117,7 @@ def _fill(spool: object, count: int) -> object:
     from affine import Affine  # noqa: PLC0415
     from pyproj import CRS  # noqa: PLC0415
 
-    from geounet.raster import RasterInfo  # noqa: PLC0415
+    from geounet.reader import RasterInfo  # noqa: PLC0415
 
     block = _block()
     side = int(np.ceil(np.sqrt(count / len(block))))

@@ -73,7 +73,8 @@ def pointwise(folder: Path) -> Path:
     """Return the file of a model of one 1 × 1 convolution."""
     import torch  # noqa: PLC0415
 
-    from geounet.model import ModelCard, Segmenter, save_model  # noqa: PLC0415
+    from geounet.card import ModelCard  # noqa: PLC0415
+    from geounet.model import Segmenter, save_model  # noqa: PLC0415
     from geounet.networks.registry import build  # noqa: PLC0415
 
     network: Any = build("pointwise", {})

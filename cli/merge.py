@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .known import files
 from .progress import Bar
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ SOME_FAILED = 3
 
 
 @click.command("merge", short_help="The parts of --shard runs, joined.")
-@click.argument("parts", metavar="PART...", nargs=-1, required=True)
+@click.argument("parts", metavar="PART...", nargs=-1, required=True, shell_complete=files)
 @click.option(
     "-o",
     "--out",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .known import files
 from .options import predict_options
 from .predict import command as predict_command
 
@@ -15,7 +16,7 @@ REFUSED = 2
 
 
 @click.command("plan", short_help="What predict would do, take, and stumble over: a dry run.")
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, shell_complete=files)
 @click.option(
     "-o",
     "--out",
@@ -166,6 +167,6 @@ def _summary(told: list[Any]) -> dict[str, Any]:
 command.params += [
     param
     for param in predict_command.params
-    if param.name not in {own.name for own in command.params}
+    if param.name not in {"shard", "parts", *(own.name for own in command.params)}
 ]
-"""The options are predict's own, so that the answer is about that very run."""
+"""The options are predict's own, so that the answer is about that very run, all of it."""

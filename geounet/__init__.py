@@ -12,8 +12,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from geounet.card import ModelCard
     from geounet.errors import GeounetError, GeounetWarning
-    from geounet.model import ModelCard, Segmenter, load_model
+    from geounet.model import Segmenter, load_model
     from geounet.predict import PredictOptions, Result, predict, stream
     from geounet.rle import mask_to_pairs, pairs_to_mask, strings_to_masks
     from geounet.vectorize import vectorize
@@ -23,7 +24,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "GeounetError": "errors",
     "GeounetWarning": "errors",
-    "ModelCard": "model",
+    "ModelCard": "card",
     "PredictOptions": "predict",
     "Result": "predict",
     "Segmenter": "model",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from geounet.backends import Model
     from geounet.embeddings.items import Items
     from geounet.explain.scene import Cells
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
     Floats = NDArray[np.float32]
     Pixels = NDArray[np.uint8]

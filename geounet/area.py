@@ -13,13 +13,13 @@ from affine import Affine
 from rasterio.features import geometry_mask
 from rasterio.windows import Window
 
-from geounet.raster import empty_patch
+from geounet.reader import empty_patch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
-    from geounet.raster import Patch, RasterInfo, Reader
+    from geounet.reader import Patch, RasterInfo, Reader
 
 
 SNAP, NUDGE = 2.0**-8, (2.0**-12, 2.0**-12 / 1.618034)

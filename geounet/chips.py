@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from geounet.annotations.shapes import Shape
     from geounet.places import Block
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,12 +130,7 @@ def make_chips(
                 progress(len(rows) + left_out.total(), sum(len(each.tiles) for each in sheets))
         _check_made(rows, options)
         if not outlines:
-            warn(
-                f"{labels}: none of its {len(features):,} features is an outline on these rasters, "
-                "so every chip shows background alone",
-                GeounetWarning,
-                stacklevel=2,
-            )
+            _warn_of_none(labels, len(features))
         write_table(folder / TABLE, rows)
         gsds = {each.name: each.info.gsd for each in sheets}
         write_manifest(folder / MANIFEST, rows, gsds, classes.names)
@@ -147,6 +142,15 @@ def make_chips(
         {name: chips[name] for name in SPLITS},
         {name: blocks[name] for name in SPLITS},
         dict(left_out),
+    )
+
+
+def _warn_of_none(labels: Path, features: int) -> None:
+    warn(
+        f"{labels}: none of its {features:,} features is an outline on these rasters, so every "
+        "chip shows background alone",
+        GeounetWarning,
+        stacklevel=3,
     )
 
 

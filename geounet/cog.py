@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.windows import Window
 
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 NODATA = 255
 """Marker of every map written here."""

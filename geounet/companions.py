@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from geounet.embeddings.patches import Patches
     from geounet.opening import Imagery
     from geounet.options import PredictOptions
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 
 LOOK = EmbedOptions()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
 _Item = TypeVar("_Item")
 

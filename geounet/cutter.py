@@ -10,7 +10,7 @@ import shapely
 from rasterio.windows import Window
 
 from geounet.annotations.shapes import draw, fault
-from geounet.raster import Patch
+from geounet.reader import Patch
 from geounet.tiff import write_tiff
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from geounet.annotations.classes import Classes
     from geounet.annotations.shapes import Shape
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
 PARTS = ("images", "masks")
 """Folders of a split."""

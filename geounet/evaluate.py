@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from geounet.evaluation.opening import Files
     from geounet.evaluation.scores import ImageScore
     from geounet.evaluation.sides import Values
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 OUTPUTS = (
     "metrics.json", "metrics.csv", "confusion.svg", "precision_recall.svg", "report.html",

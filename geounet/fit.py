@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+from geounet.card import FIXED
 from geounet.errors import OptionError, RasterError
-from geounet.model import FIXED
 from geounet.scale import suggest_scale
 
 if TYPE_CHECKING:
-    from geounet.model import ModelCard
-    from geounet.raster import RasterInfo, Reader
+    from geounet.card import ModelCard
+    from geounet.reader import RasterInfo, Reader
 
 SAME_GSD = 1.1
 COARSEST = 4.0

@@ -14,14 +14,14 @@ from affine import Affine
 from rasterio.windows import Window
 
 from geounet.errors import RasterError
-from geounet.raster import empty_patch
+from geounet.reader import empty_patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from geounet.raster import Patch, RasterInfo, Reader
+    from geounet.reader import Patch, RasterInfo, Reader
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from geounet.blend import weights_of
 
 if TYPE_CHECKING:
-    from geounet.model import ModelCard
+    from geounet.card import ModelCard
 
 EXACT = 1e-5
 """Largest difference from an untiled pass where the halo covers the field: rounding, in fp32."""

@@ -10,10 +10,12 @@ import numpy as np
 
 from geounet.errors import AnnotationError
 from geounet.inputs import find_rasters
-from geounet.raster import RasterInfo, open_raster
+from geounet.raster import open_raster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from geounet.reader import RasterInfo
 
 _LISTED = 5
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from geounet.grid import Cell, TileGrid
     from geounet.plan import Plan
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 SUFFIX = ".cells"
 INPUT = "input"

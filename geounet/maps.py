@@ -12,7 +12,7 @@ from geounet.quantise import NODATA, STEPS, quantise
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geounet.raster import Patch, RasterInfo
+    from geounet.reader import Patch, RasterInfo
 
 
 def is_probability(info: RasterInfo) -> bool:

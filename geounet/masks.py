@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from geounet.annotations.shapes import Shape
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
     Drawn = list[tuple[BaseGeometry, int]]
 

@@ -10,8 +10,8 @@ import numpy as np
 from geounet.blend import weights_of
 
 if TYPE_CHECKING:
+    from geounet.card import ModelCard
     from geounet.grid import TileGrid
-    from geounet.model import ModelCard
 
 PROCESS = 900_000_000
 """What stands before the first tile: Python, torch, GDAL, the outputs' libraries, weights."""

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geounet.forgiving import Forgiving
-from geounet.raster import identity, open_raster
-from geounet.sources import find_source
+from geounet.raster import open_raster
+from geounet.sources import find_source, identity
 from geounet.surface import Surface
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geounet.forgiving import Failures
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
 Imagery = str | Path | Surface
 """File or URL of a raster, or a surface of sheets."""

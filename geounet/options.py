@@ -13,9 +13,9 @@ from geounet.prepare import InferenceOptions
 from geounet.targets import Targets
 
 if TYPE_CHECKING:
+    from geounet.card import ModelCard
     from geounet.footprints.outlines.outline import Kind
-    from geounet.model import ModelCard
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 SIDES = ("probability", "mask", "report", "rle", "project", "embeddings")
 """Options that name further outputs."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from geounet.footprints.outlines.outline import OutlineOptions
     from geounet.footprints.table import TableOptions
     from geounet.plan import Plan
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
     from geounet.targets import Targets
 
 

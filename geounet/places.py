@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 _INWARD = 1e-3
 """Share of a tile's edge by which it is shrunk: tiles may touch the block beside theirs."""

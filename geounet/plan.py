@@ -16,8 +16,8 @@ from geounet.quantise import level
 from geounet.tiling import Asked, settle_tiling
 
 if TYPE_CHECKING:
+    from geounet.card import ModelCard
     from geounet.grid import TileGrid
-    from geounet.model import ModelCard
 
 log = logging.getLogger(__name__)
 

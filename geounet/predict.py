@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from geounet.backends import Model
     from geounet.embeddings.patches import Patches
     from geounet.opening import Imagery
-    from geounet.raster import Reader
+    from geounet.reader import Reader
     from geounet.stitch import Nothing, Sums
     from geounet.targets import Targets
     from geounet.walk import Segment, Walk

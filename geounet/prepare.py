@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from geounet.area import Area
     from geounet.backends import Model
+    from geounet.card import ModelCard
     from geounet.forgiving import Failures
-    from geounet.model import ModelCard
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 log = logging.getLogger(__name__)
 

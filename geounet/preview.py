@@ -13,14 +13,14 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from geounet.gdal import quiet, writing
-from geounet.raster import Patch
+from geounet.reader import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 _BUDGET = 2**22
 """Source pixels read at a time."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from geounet.backends import Model
     from geounet.opening import Imagery
     from geounet.options import PredictOptions
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
     from geounet.walk import Walk
 
 SOFTWARE = f"geounet {__version__}"

@@ -17,14 +17,14 @@ from affine import Affine
 from rasterio.windows import Window
 
 from geounet.errors import RasterError
-from geounet.raster import empty_patch
+from geounet.reader import empty_patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from geounet.raster import Patch, RasterInfo, Reader
+    from geounet.reader import Patch, RasterInfo, Reader
 
 BUDGET = 2**22
 """Source pixels read at a time; more only where a single output pixel needs them."""

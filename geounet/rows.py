@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from geounet.raster import Patch, Reader
+from geounet.reader import Patch, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from geounet.errors import RasterError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 SAMPLES, SAMPLE_EDGE = 12, 128
 """Windows each way that are looked at first, and their edge in pixels."""

@@ -10,8 +10,9 @@ import numpy as np
 from rasterio.windows import Window
 
 from geounet.backends.combine import Ensemble
+from geounet.card import FIXED
 from geounet.errors import RasterError
-from geounet.model import FIXED, OnnxModel, Segmenter
+from geounet.model import OnnxModel, Segmenter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.backends import Model
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 BUDGET = 2**22
 """Pixels read at a time."""

@@ -14,7 +14,7 @@ from geounet.gdal import quiet, writing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from geounet.raster import Patch, RasterInfo
+    from geounet.reader import Patch, RasterInfo
 
 _RGB = 3
 _RED_GREEN_BLUE = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)

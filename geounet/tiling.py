@@ -13,8 +13,8 @@ from geounet.memory import PROCESS, Room, walk_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from geounet.card import ModelCard
     from geounet.halo import Halo
-    from geounet.model import ModelCard
 
 SMALLEST, LARGEST, LARGEST_ON_GPU = 256, 2560, 4096
 """Tiles that are looked at; a halo may ask for larger ones, a small raster for smaller."""

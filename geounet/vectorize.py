@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.footprints.outlines.outline import Kind
-    from geounet.raster import Patch, RasterInfo, Reader
+    from geounet.reader import Patch, RasterInfo, Reader
 
 STRIP = 1024
 STRIP_PIXELS = 1 << 24

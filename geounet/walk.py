@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from geounet.grid import Cell, Tile, TileGrid
     from geounet.infer import Inferred
     from geounet.plan import Plan
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
 
 STAGES = ("total", "read", "infer", "blend", "trace", "regularize", "write")

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 
-from geounet.model import ModelCard
-from geounet.raster import Patch, RasterInfo
+from geounet.card import ModelCard
+from geounet.reader import Patch, RasterInfo
 
 
 class FakeReader:

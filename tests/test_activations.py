@@ -15,13 +15,14 @@ from geounet.cli.main import main
 from PIL import Image
 
 from geounet.activations import Activations
+from geounet.card import ModelCard
 from geounet.cluster import ClusterJob, cluster_embeddings
 from geounet.embeddings.clusters import ClusterOptions
 from geounet.embeddings.items import read_items
 from geounet.embeddings.job import JobOptions, embed
 from geounet.errors import GeounetWarning, ModelError, OptionError
 from geounet.explain.drawn import blended
-from geounet.model import ModelCard, Segmenter, save_model
+from geounet.model import Segmenter, save_model
 from geounet.networks.registry import build
 from geounet.prepare import opened
 from geounet.preview import preview

@@ -13,9 +13,11 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     {"errors", "kinds", "quantise", "relay", "onnxfile"},
     {"grid", "gdal", "ground", "blocks", "networks", "modelfile"},
+    {"card"},
     {"drivers", "header", "valid", "model"},
     {"vrt", "outputs", "inputs", "blend", "backends", "documents", "lock"},
     {"sources", "halo", "memory", "state", "records"},
+    {"reader"},
     {"raster", "tiling", "scale"},
     {
         "area",

@@ -28,9 +28,9 @@ from geounet.backends.golden import golden_difference, golden_output
 from geounet.backends.load import load
 from geounet.backends.probe import Verdict, apart, candidates
 from geounet.backends.torch import TorchStep
+from geounet.card import ModelCard
 from geounet.errors import ModelError, OptionError
 from geounet.model import (
-    ModelCard,
     OnnxModel,
     Segmenter,
     load_model,

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from geounet.card import ModelCard
 from geounet.evaluation.calibration import Reliability, reliability
-from geounet.model import ModelCard, Segmenter
+from geounet.model import Segmenter
 from geounet.networks.registry import build
 from geounet.training.calibrate import last_layers, temperature, tempered
 

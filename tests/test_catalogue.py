@@ -10,8 +10,9 @@ from torch import nn
 from geounet.backends.export import export_onnx
 from geounet.backends.fold import folded
 from geounet.backends.torch import TorchStep
+from geounet.card import ModelCard
 from geounet.errors import ModelError
-from geounet.model import ModelCard, Segmenter, load_model, save_model
+from geounet.model import Segmenter, load_model, save_model
 from geounet.networks import layers
 from geounet.networks.blocks import Same
 from geounet.networks.catalogue import NETWORKS

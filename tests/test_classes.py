@@ -20,9 +20,10 @@ from PIL import Image
 from geounet.annotations.classes import Classes
 from geounet.annotations.shapes import Shape
 from geounet.backends.torch import TorchStep
+from geounet.card import ModelCard
 from geounet.errors import GeounetError, GeounetWarning, TrainingError
 from geounet.evaluation.pixels import PixelScore, confusion
-from geounet.model import ModelCard, Segmenter, load_model, read_card, save_model
+from geounet.model import Segmenter, load_model, read_card, save_model
 from geounet.networks.registry import build
 from geounet.onnxfile import metadata
 from geounet.training import listing, recipes

@@ -17,7 +17,8 @@ import torch
 from affine import Affine
 from geounet.cli.main import COMMANDS, main
 
-from geounet.model import ModelCard, Segmenter, save_model
+from geounet.card import ModelCard
+from geounet.model import Segmenter, save_model
 from geounet.networks.registry import build
 
 GEOUNET = Path(sys.executable).with_name("geounet")

@@ -25,6 +25,7 @@ from sklearn.decomposition import PCA
 
 from geounet.backends import Look
 from geounet.backends.torch import TorchStep
+from geounet.card import ModelCard
 from geounet.embeddings import flat as flat_room
 from geounet.embeddings.embed import EmbedOptions, buildings, tiles
 from geounet.embeddings.fill import fill
@@ -32,7 +33,7 @@ from geounet.embeddings.flat import gram, pca_from_gram
 from geounet.embeddings.job import JobOptions, embed
 from geounet.embeddings.pictures import beside
 from geounet.errors import AnnotationError, GeounetWarning, ModelError, OptionError, RasterError
-from geounet.model import ModelCard, Segmenter, load_model, save_model
+from geounet.model import Segmenter, load_model, save_model
 from geounet.networks.field import sight
 from geounet.networks.layers import Layer, bottleneck, find_layers
 from geounet.networks.registry import build

@@ -17,6 +17,7 @@ from pyproj import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from torch import nn
 
+from geounet.card import ModelCard
 from geounet.errors import ModelError, OptionError, TargetError
 from geounet.explain.drawn import COLOURS, coloured
 from geounet.explain.job import explain
@@ -24,7 +25,7 @@ from geounet.explain.layers import find_layer
 from geounet.explain.scene import Cells
 from geounet.explain.steps import GradientStep
 from geounet.explain.task import ExplainOptions, Task
-from geounet.model import ModelCard, Segmenter, save_model
+from geounet.model import Segmenter, save_model
 from geounet.networks.layers import Layer, list_layers
 from geounet.networks.registry import build
 from geounet.plan import PlanOptions

@@ -8,9 +8,9 @@ from affine import Affine
 from fakes import FakeReader, PaintModel
 from pyproj import CRS
 
+from geounet.card import ModelCard
 from geounet.errors import OptionError, RasterError
 from geounet.fit import check_fit, target_gsd
-from geounet.model import ModelCard
 
 CARD = ModelCard(name="m", network="unet", stride=16, receptive_field=91, threshold=0.42)
 

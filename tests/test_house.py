@@ -17,16 +17,12 @@ FILES = {
 }
 TREES = {name: ast.parse(text) for name, text in FILES.items()}
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60
-OVER = {"geounet/raster.py": 350}
-"""Files that are longer: the words every room shares, and the reader, grew up in one."""
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_fits_in_a_head(name):
-    """Nor is one excused that is short enough by now."""
-    length = len(FILES[name].splitlines())
-    assert length <= OVER.get(name, LONGEST_FILE)
-    assert name not in OVER or length > LONGEST_FILE, f"{name} needs no excuse any more"
+    """None is excused."""
+    assert len(FILES[name].splitlines()) <= LONGEST_FILE
 
 
 def test_a_function_fits_on_a_screen():

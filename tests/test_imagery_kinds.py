@@ -14,9 +14,9 @@ from geounet.cli.main import main
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
+from geounet.card import ModelCard
 from geounet.errors import RasterError
 from geounet.fit import named_bands
-from geounet.model import ModelCard
 from geounet.raster import open_raster
 
 TOWN = Path(__file__).parents[1] / "sample_data" / "town.tif"

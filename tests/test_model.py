@@ -12,15 +12,9 @@ from safetensors.numpy import save_file
 
 from geounet.backends.golden import golden_difference, golden_output
 from geounet.backends.torch import TorchStep, best_device
+from geounet.card import ModelCard
 from geounet.errors import ModelError
-from geounet.model import (
-    ModelCard,
-    Segmenter,
-    bundled_models,
-    load_model,
-    read_card,
-    save_model,
-)
+from geounet.model import Segmenter, bundled_models, load_model, read_card, save_model
 from geounet.modelfile import CARD_KEY
 from geounet.networks.registry import build
 

@@ -21,8 +21,8 @@ from pyproj import CRS
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
+from geounet.card import ModelCard
 from geounet.gdal import quiet
-from geounet.model import ModelCard
 from geounet.page import write_page
 from geounet.page.charts import Bars, area_bars, confidence_bars, draw, level_of
 from geounet.page.closeups import close_ups

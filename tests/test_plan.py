@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geounet.card import ModelCard
 from geounet.errors import GeounetWarning, GridError, OptionError
 from geounet.halo import EXACT, TOLERANCE, settle_halo, tolerated
 from geounet.memory import BUDGET, SHARE, TAKEN_BY, Room
-from geounet.model import ModelCard
 from geounet.plan import PlanOptions, make_plan
 
 CARD = ModelCard(name="m", network="unet", stride=16, receptive_field=91, threshold=0.42)

@@ -28,9 +28,10 @@ from geounet.cli.main import main
 from torture import makers, models, rasters, vrts
 from torture.run import snapshot
 
+from geounet.card import ModelCard
 from geounet.footprints.outlines import workers
 from geounet.infer import Batcher
-from geounet.model import ModelCard, Segmenter, save_model
+from geounet.model import Segmenter, save_model
 from geounet.networks.registry import build
 from geounet.options import PredictOptions
 from geounet.plan import PlanOptions

@@ -11,8 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geounet.card import ModelCard
 from geounet.errors import TrainingError
-from geounet.model import ModelCard, read_card
+from geounet.model import read_card
 from geounet.networks.registry import build, parameter_count
 from geounet.training.recipe import Recipe
 from geounet.training.recipefile import changed, read_recipe, recipe_of

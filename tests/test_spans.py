@@ -11,8 +11,9 @@ from torch import nn
 
 from geounet import spans
 from geounet.backends.load import load
+from geounet.card import ModelCard
 from geounet.errors import ModelError, RasterError
-from geounet.model import ModelCard, Segmenter
+from geounet.model import Segmenter
 from geounet.plan import PlanOptions
 from geounet.predict import PredictOptions, predict
 from geounet.spans import Statistic, at_scene, by_scene, scene_statistic

@@ -30,7 +30,7 @@ from geounet.footprints.table import (
     write_gpkg,
 )
 from geounet.footprints.trace import Tracer
-from geounet.raster import RasterInfo
+from geounet.reader import RasterInfo
 
 UTM = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
 SCHEMA = [

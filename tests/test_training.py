@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from geounet.card import ModelCard
 from geounet.errors import TrainingError
 from geounet.halo import EXACT, tolerated
-from geounet.model import ModelCard, Segmenter, load_model
+from geounet.model import Segmenter, load_model
 from geounet.networks.registry import build
 from geounet.training.chips import ChipSampler, sized
 from geounet.training.dataset import Sheet, load_sheets, read_manifest

@@ -14,9 +14,9 @@ from torch import nn
 
 from geounet.backends.engine import Engine, make_step
 from geounet.backends.export import export_onnx
+from geounet.card import ModelCard
 from geounet.errors import GridError, ModelError, OptionError, TargetError
 from geounet.model import (
-    ModelCard,
     OnnxModel,
     Segmenter,
     load_model,

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from rasterio.windows import Window
 
 from geounet.backends.torch import TorchStep
+from geounet.card import ModelCard
 from geounet.grid import TileGrid
 from geounet.halo import EXACT, TOLERANCE
-from geounet.model import ModelCard, Segmenter, save_model
+from geounet.model import Segmenter, save_model
 from geounet.networks.field import receptive_field
 from geounet.networks.registry import build
 from geounet.plan import Plan, PlanOptions

@@ -12,9 +12,10 @@ from strategies import grids, images
 
 from geounet.backends.torch import TorchStep
 from geounet.blend import BLENDS, gaussian, hann, weights_of
+from geounet.card import ModelCard
 from geounet.errors import DeviceMemoryError, ModelError, OptionError
 from geounet.grid import TileGrid
-from geounet.model import ModelCard, Segmenter
+from geounet.model import Segmenter
 from geounet.networks.field import receptive_field
 from geounet.networks.registry import build
 from geounet.plan import Plan

@@ -8,7 +8,8 @@ import torch
 from rasters import NULL_BIAS, NULL_WEIGHTS
 from torch import Tensor, nn
 
-from geounet.model import ModelCard, Segmenter, load_model, save_model
+from geounet.card import ModelCard
+from geounet.model import Segmenter, load_model, save_model
 from geounet.networks.registry import build, total_stride
 
 if TYPE_CHECKING:

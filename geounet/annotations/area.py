@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from shapely.geometry.base import BaseGeometry
 
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 POLYGONS = ("Polygon", "MultiPolygon")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 SUFFIXES = (".gpkg", ".geojson", ".fgb", ".shp")
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from geounet.model import ModelCard
+    from geounet.card import ModelCard
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geounet.card import FIXED
 from geounet.errors import ModelError
-from geounet.model import FIXED, OnnxModel, Segmenter
+from geounet.model import OnnxModel, Segmenter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.backends import Model, Step
-    from geounet.model import ModelCard
+    from geounet.card import ModelCard
 
 View = tuple[bool, int]
 """Whether the columns are mirrored, then how many quarter turns follow."""

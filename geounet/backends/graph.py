@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.model import ModelCard
+    from geounet.card import ModelCard
 
 
 AXES = 4

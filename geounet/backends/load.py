@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from geounet.backends.combine import Ensemble, ensemble
+from geounet.card import FIXED
 from geounet.errors import OptionError
-from geounet.model import FIXED, OnnxModel, Segmenter, open_model
+from geounet.model import OnnxModel, Segmenter, open_model
 
 if TYPE_CHECKING:
     from geounet.backends import Model

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from geounet.model import ModelCard
+    from geounet.card import ModelCard
 
 ERRORS = onnxruntime.capi.onnxruntime_pybind11_state
 WARNINGS_ARE_SILENT = 3

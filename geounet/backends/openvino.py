@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.model import ModelCard
+    from geounet.card import ModelCard
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 CHIP = 256

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geounet.model import ModelCard
+    from geounet.card import ModelCard
 
 
 class Scaling:

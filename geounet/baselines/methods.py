@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.baselines.scene import Scale
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
 SMOOTH_M, LARGEST_M = 0.45, 30.0
 """Standard deviation of the smoothing, and the widest thing that is seen as a whole, metres."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geounet.baselines.methods import METHODS, USUAL_GSD
+from geounet.card import ModelCard
 from geounet.errors import ModelError, OptionError
-from geounet.model import BASELINES, ModelCard
+from geounet.model import BASELINES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from geounet.backends import Model
     from geounet.baselines.methods import Fitted
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 MIN_AREA_M2 = 8.0
 """Smaller footprints are dropped, as the bundled model drops them."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.raster import Patch, Reader
+    from geounet.reader import Patch, Reader
 
     Feature = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
 

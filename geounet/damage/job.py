@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.damage.shift import Shift
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
     Rows = NDArray[np.int64]
     Progress = Callable[[int, int, str], None]

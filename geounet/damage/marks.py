@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.backends import Step
-    from geounet.model import ModelCard
+    from geounet.card import ModelCard
 
     Floats = NDArray[np.float32]
 

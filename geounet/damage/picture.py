@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from geounet.damage.layers import Found
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
 _LONGEST = 1100
 """Longest edge of the image, pixels."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyproj import CRS
 
     from geounet.damage.shift import Shift
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
     Shapes = NDArray[np.object_]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from geounet.damage.options import DamageOptions
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
 FINEST = 0.5
 """Finest ground sample distance that is looked at unless asked for, metres."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from geounet.damage.layers import Found
     from geounet.embeddings.clusters import Clusters
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
 CHANGE = "change.png"
 """The map as a picture."""

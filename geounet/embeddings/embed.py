@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from geounet.embeddings.given import Given, Placed
     from geounet.embeddings.pool import Pool
     from geounet.infer import Inferred
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
     from geounet.walk import Walk
 
     Vectors = dict[str, NDArray[np.float32]]

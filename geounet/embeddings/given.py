@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
 
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
     Ints = NDArray[np.int64]
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from geounet.embeddings.embed import Items
     from geounet.embeddings.given import Given
     from geounet.embeddings.write import Writer
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
     from geounet.walk import Walk
 
     Ints = NDArray[np.int64]

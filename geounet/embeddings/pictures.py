@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
     Stretch = tuple[float, float] | None
 

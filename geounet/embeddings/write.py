@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyproj import CRS
 
     from geounet.embeddings.embed import Batch
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
     Ints = NDArray[np.int64]
 

@@ -10,12 +10,12 @@ from pyproj import Transformer
 from rasterio.windows import Window
 
 from geounet.ground import moved
-from geounet.raster import Patch, empty_patch
+from geounet.reader import Patch, empty_patch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
     Floats = NDArray[np.float64]
 

@@ -20,14 +20,15 @@ from geounet.evaluation.sides import Layer, RasterSide, is_vector, open_layer
 from geounet.footprints.place import reproject
 from geounet.ground import pixel_steps
 from geounet.inputs import SUFFIXES as RASTERS
-from geounet.raster import RasterInfo, open_raster
+from geounet.raster import open_raster
+from geounet.reader import RasterInfo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from geounet.evaluation.sides import Meaning, Side
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.evaluation.sides import Objects, Side, Values
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 _PIXELS = 1 << 22
 _ROWS = 1024

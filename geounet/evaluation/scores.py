@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from geounet.evaluation.objects import Overlaps
     from geounet.evaluation.scan import Scan
     from geounet.evaluation.sides import Objects
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
     Floats = NDArray[np.float64]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.windows import Window
 
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 Values = Literal["mask", "classes", "damage"]
 

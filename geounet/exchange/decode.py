@@ -18,7 +18,7 @@ from geounet.cog import class_writer
 from geounet.errors import AnnotationError, GeounetWarning, OptionError
 from geounet.imagery import Imagery, grid_of
 from geounet.outputs import check_target, make_folder, staged
-from geounet.raster import RasterInfo
+from geounet.reader import RasterInfo
 from geounet.rle.coco import CocoImage, read_coco, run_lengths
 from geounet.rle.counts import LARGEST, Rle, decode, encode, runs
 from geounet.rle.kaggle import LABELS, KaggleRow, read_rows, row_counts

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.raster import Reader
+    from geounet.reader import Reader
     from geounet.rle.coco import CocoImage
 
     Counts = Iterable[NDArray[np.int64]]

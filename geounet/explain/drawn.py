@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from geounet.explain.scene import Cells
     from geounet.explain.task import Task
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 WIDEST, TALLEST = 8192, 512
 """Window that is spread over pixels at a time."""

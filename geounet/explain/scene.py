@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from geounet.grid import Tile
     from geounet.infer import Inferred
     from geounet.plan import Plan
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
     Floats = NDArray[np.float32]
 

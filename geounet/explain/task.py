@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from geounet.networks.layers import Layer
     from geounet.plan import Plan
     from geounet.predict import PredictOptions
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
 BACKWARD = 2
 """What a pass back to a layer keeps, in activations of a pass that keeps nothing."""

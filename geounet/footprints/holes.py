@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from geounet.footprints.rings import Footprints, Ints
     from geounet.footprints.spool import Spool
     from geounet.footprints.table import TableOptions
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
     Flags = NDArray[np.bool_]
     Polygons = NDArray[np.object_]

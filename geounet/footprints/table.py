@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.footprints.spool import Spool
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
     Outline = Callable[[Footprints], Outlined]
     """A batch → the outlines that become rows."""

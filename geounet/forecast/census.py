@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from geounet.grid import Tile
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
     from geounet.walk import Walk
 
 ASKED = 20_000

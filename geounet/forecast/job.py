@@ -30,7 +30,7 @@ from geounet.spans import at_scene, by_scene
 if TYPE_CHECKING:
     from geounet.backends import Model
     from geounet.prepare import Settled
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 PASS = 2048
 """Edge of the part that a baseline, or a scaling by scene, is tried on."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geounet.grid import Tile
-    from geounet.raster import Reader
+    from geounet.reader import Reader
     from geounet.walk import Walk
 
 LONG = 3.0

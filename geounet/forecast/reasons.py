@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.windows import Window
 
+from geounet.card import FIXED
 from geounet.errors import GeounetError, GeounetWarning, RasterError
-from geounet.model import FIXED
 from geounet.scale import suggest_scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from geounet.card import ModelCard
     from geounet.forecast.census import Census
-    from geounet.model import ModelCard
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 NARROW = 0.4
 """Part of the model's range that a raster spans, below which it is told."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.preview import Preview
-    from geounet.raster import Reader
+    from geounet.reader import Reader
 
 COARSE = 2.0
 """Pixels of the raster per pixel of the scene from which close-ups are worth their bytes."""

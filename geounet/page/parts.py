@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from geounet.page.shapes import Shapes
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 _LOOKS = 60
 """Rows of the table of first looks."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
     Floats = NDArray[np.float64]
 

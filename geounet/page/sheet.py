@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from geounet.preview import Preview
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
 
 def write_page(  # noqa: PLR0913 - what a page shows has as many sources

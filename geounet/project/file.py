@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyproj import CRS
 
     from geounet.project.layers import Layer
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 READ_BY_ALL = (".gpkg", ".fgb", ".geojson", ".shp")
 """Vector files that every QGIS opens, best first; GeoParquet takes a driver that many lack."""

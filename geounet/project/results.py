@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pyproj import CRS
 
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 RGB = 3
 

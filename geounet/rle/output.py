@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
     Counts = Iterable[NDArray[np.int64]]
     Objects = Iterable[tuple[CocoImage, int, Counts]]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geounet.raster import Patch, empty_patch
+from geounet.reader import Patch, empty_patch
 from geounet.rle.painter import STRIP, RunPainter
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.windows import Window
 
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 
 class RunReader:

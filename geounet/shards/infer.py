@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from geounet.backends import Model
     from geounet.grid import Cell
     from geounet.order import Order
-    from geounet.raster import Reader
+    from geounet.reader import Reader
     from geounet.shards.share import Share
     from geounet.shards.shelf import Shelf
     from geounet.stitch import Nothing, Sums

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geounet.assemble import Assembly
+from geounet.card import ModelCard
 from geounet.companions import write_companions
 from geounet.errors import OptionError, RasterError
 from geounet.fit import target_gsd
 from geounet.journal import strips
-from geounet.model import ModelCard
 from geounet.opening import open_imagery
 from geounet.options import PredictOptions
 from geounet.predict import Result
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from geounet.footprints.parts.store import Store
-    from geounet.raster import Reader
+    from geounet.reader import Reader
     from geounet.shards.gather import Whole
     from geounet.shards.run import Run
     from geounet.targets import Targets

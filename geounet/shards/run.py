@@ -19,12 +19,12 @@ from geounet.footprints.table import TableOptions
 from geounet.opening import paths_of
 from geounet.order import Order
 from geounet.prepare import Settled
-from geounet.raster import RasterInfo
+from geounet.reader import RasterInfo
 from geounet.surface import Anchor, Surface, SurfaceOptions
 
 if TYPE_CHECKING:
     from geounet.opening import Imagery
-    from geounet.raster import Sheets
+    from geounet.reader import Sheets
     from geounet.targets import Targets
     from geounet.walk import Walk
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 FORMATS = ("%Y:%m:%d %H:%M:%S", "%Y:%m:%d", "%Y/%m/%d")
 """Of dates in tags that are not ISO 8601."""

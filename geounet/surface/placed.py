@@ -11,7 +11,7 @@ from geounet.surface.lattice import around
 from geounet.surface.warp import Copied, Drawn
 
 if TYPE_CHECKING:
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
     from geounet.surface.lattice import Lattice
     from geounet.surface.sheets import Sheet
 

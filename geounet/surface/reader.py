@@ -16,7 +16,8 @@ from rasterio.windows import Window
 from geounet.errors import RasterError
 from geounet.forgiving import Forgiving
 from geounet.ground import moved
-from geounet.raster import empty_patch, open_raster
+from geounet.raster import open_raster
+from geounet.reader import empty_patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.forgiving import Failures
-    from geounet.raster import Patch, RasterInfo, Reader
+    from geounet.reader import Patch, RasterInfo, Reader
     from geounet.surface.placed import Placed
     from geounet.surface.surface import Surface
     from geounet.surface.warp import Copied, Drawn

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pyproj import CRS
 
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
 
 
 @dataclass(frozen=True)

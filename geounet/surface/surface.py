@@ -15,7 +15,8 @@ import shapely
 from rasterio.windows import Window
 
 from geounet.errors import RasterError
-from geounet.raster import RasterInfo, open_raster
+from geounet.raster import open_raster
+from geounet.reader import RasterInfo
 from geounet.sources import identities
 from geounet.surface.dates import taken
 from geounet.surface.lattice import check_coarse, choose_lattice

@@ -15,7 +15,7 @@ from pyproj import Transformer
 from rasterio.windows import Window
 
 from geounet.ground import moved
-from geounet.raster import Patch, empty_patch
+from geounet.reader import Patch, empty_patch
 from geounet.resample import Resampled
 from geounet.surface.lattice import same_crs
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geounet.raster import RasterInfo, Reader
+    from geounet.reader import RasterInfo, Reader
 
     Floats = NDArray[np.float64]
 

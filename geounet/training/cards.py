@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from geounet.model import ModelCard, Segmenter
+from geounet.card import ModelCard
+from geounet.model import Segmenter
 from geounet.networks.field import receptive_field
 from geounet.networks.memory import bytes_per_pixel
 from geounet.networks.registry import total_stride

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from geounet.annotations.classes import MOST
+from geounet.card import RESERVED
 from geounet.errors import TrainingError
-from geounet.model import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from geounet.annotations.classes import Classes
     from geounet.annotations.shapes import Shape
-    from geounet.raster import RasterInfo
+    from geounet.reader import RasterInfo
     from geounet.rle.kaggle import KaggleRow
     from geounet.training.listed import Truth
     from geounet.training.listing import Listing

@@ -14,7 +14,8 @@ from rasterio.windows import Window
 from geounet.annotations.classes import Classes
 from geounet.annotations.shapes import draw, fault
 from geounet.errors import TrainingError
-from geounet.raster import identity, open_raster
+from geounet.raster import open_raster
+from geounet.sources import identity
 from geounet.training.sheet import Crop, Sheet
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
+from geounet.card import FIXED, SCENE_SCALINGS
 from geounet.errors import TrainingError
-from geounet.model import FIXED, SCENE_SCALINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

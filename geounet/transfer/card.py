@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from geounet.card import ModelCard
 from geounet.errors import ModelError
-from geounet.model import ModelCard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

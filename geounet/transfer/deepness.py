@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from geounet.model import ModelCard
+    from geounet.card import ModelCard
 
 KIND = "Segmentor"
 BACKGROUND = "background"

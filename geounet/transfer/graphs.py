@@ -17,7 +17,7 @@ from geounet.transfer.deepness import words as said
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from geounet.model import ModelCard
+    from geounet.card import ModelCard
 
 ACTIVATIONS = {"sigmoid": "Sigmoid", "softmax": "Softmax"}
 FREE_STRIDE = 32

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from geounet.model import ModelCard
+    from geounet.card import ModelCard
 
 SUFFIXES = (".pt", ".pth")
 HOLDERS = ("state_dict", "model_state_dict", "model")

@@ -18,7 +18,7 @@ from geounet.annotations.coco import parse_shapes
 from geounet.annotations.vector import read_layer, shapes_on
 from geounet.annotations.via import is_via, parse_via
 from geounet.documents import read_json
-from geounet.raster import RasterInfo
+from geounet.reader import RasterInfo
 from geounet.rle.coco import read_coco, run_lengths
 from geounet.rle.kaggle import read_rows, row_counts
 

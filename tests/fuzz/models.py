@@ -12,8 +12,9 @@ import numpy as np
 from fuzzing import Target, main
 from safetensors.numpy import save
 
+from geounet.card import ModelCard
 from geounet.errors import ModelError
-from geounet.model import CARD_KEY, ModelCard, load_model, read_card
+from geounet.model import CARD_KEY, load_model, read_card
 from geounet.onnxfile import keeps_data_elsewhere, with_metadata
 from geounet.transfer.deepness import keys, words
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from geounet.model import ModelCard, Segmenter, save_model
+from geounet.card import ModelCard
+from geounet.model import Segmenter, save_model
 from geounet.networks.registry import build
 
 
