@@ -51,6 +51,7 @@ def furnish(folder):
     for at, name in enumerate(("west", "east")):
         half = pixels[:, :, 128 * at : 128 * at + 128]
         write(survey / f"{name}.tif", half, place @ Affine.translation(128 * at, 0))
+    shutil.copytree(survey, folder / "sheets")
     furnish_storm(folder)
     furnish_photos(folder, pixels[:, :64, :64])
 
