@@ -8,11 +8,12 @@ import os
 import re
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -56,6 +57,10 @@ STOPPING = tuple(
 
 class Terminated(BaseException):
     """SIGTERM or SIGHUP came: unwind, so that nothing half-written is left."""
+
+
+SOON = 0.05
+"""Seconds after which what a destructor swallowed is raised again."""
 
 
 class Lazy(click.Group):
@@ -135,6 +140,7 @@ def _run(words: list[str], *, verbose: bool) -> int:
     for number in STOPPING:
         if before[number] != signal.SIG_IGN:  # as it is for jobs in the background
             signal.signal(number, _stop)
+    hook, sys.unraisablehook = sys.unraisablehook, _swallowed
     try:
         if "" in words:
             raise click.UsageError("an argument is empty, perhaps a variable not set; name it")
@@ -142,6 +148,7 @@ def _run(words: list[str], *, verbose: bool) -> int:
     except FORESEEN as error:
         return _end(error, verbose=verbose)
     finally:
+        sys.unraisablehook = hook
         for number in STOPPING:
             signal.signal(number, before[number])
     return done if isinstance(done, int) else 0
@@ -170,6 +177,25 @@ def _stop(number: int, _: object) -> None:
     """Unwind once: a second Ctrl-C must not tear the cleaning up."""
     _ignore_signals()
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+
+def _swallowed(lost: Any) -> None:
+    """Stop again, soon: what a signal raises within a destructor goes no further."""
+    if lost.exc_type not in (KeyboardInterrupt, Terminated):
+        sys.__unraisablehook__(lost)
+        return
+    number = signal.SIGINT if lost.exc_type is KeyboardInterrupt else signal.SIGTERM
+    for each in STOPPING:
+        signal.signal(each, _stop)
+    threading.Timer(SOON, _raise, [number]).start()
+
+
+def _raise(number: int) -> None:
+    """Signal the main thread, from another one: a sleep in it ends."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _ignore_signals() -> None:

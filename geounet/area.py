@@ -13,6 +13,7 @@ from affine import Affine
 from rasterio.features import geometry_mask
 from rasterio.windows import Window
 
+from geounet.gdal import quiet
 from geounet.reader import empty_patch
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Area:
         if not len(near):
             return np.zeros((bottom - top, right - left), np.bool_)
         there = Affine.translation(left, top)
-        found = geometry_mask(near, (bottom - top, right - left), there, invert=True)
+        with quiet():  # the first window lies at nought, as a raster without a place does
+            found = geometry_mask(near, (bottom - top, right - left), there, invert=True)
         return np.asarray(found, np.bool_)
 
     @cached_property

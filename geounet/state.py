@@ -118,7 +118,7 @@ class State:
             found: dict[str, Any] = run["settled"]
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             text = f"{self.folder}: {RUN} is damaged, so what was done is of no use; starting over"
             warnings.warn(text, GeounetWarning, stacklevel=2)
             return None

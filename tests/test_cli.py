@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from affine import Affine
-from geounet.cli.main import COMMANDS, main
+from geounet.cli.main import COMMANDS, geounet, main
 
 from geounet.card import ModelCard
 from geounet.model import Segmenter, save_model
@@ -398,6 +398,26 @@ def test_an_interrupt_is_clean(begun, number, code):
     _, err = running.communicate(timeout=30)
     assert running.returncode == code, err
     only_state_is_left(out, err)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_no_interrupt_is_lost_in_a_destructor(monkeypatch, capsys, number, code):
+    """What a signal raises there Python drops: the command stops a moment later all the same."""
+
+    class Dying:
+        def __del__(self):
+            signal.raise_signal(number)
+            time.sleep(0)
+
+    def slow(*_, **__):
+        Dying()
+        time.sleep(20)
+
+    monkeypatch.setattr(geounet, "main", slow)
+    begun = time.monotonic()
+    assert main(["doctor"]) == code
+    assert time.monotonic() - begun < 10
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_a_second_interrupt_changes_nothing(begun):

@@ -160,7 +160,7 @@ def test_interrupt_is_clean(noisy, model, tmp_path, capfd, monkeypatch, number, 
 def test_a_dead_worker_is_noticed(noisy, model, tmp_path, capfd, monkeypatch):
     """A worker that dies ends the run in one line, and no map is made."""
     monkeypatch.setattr(workers, "WORTHWHILE", 1)
-    monkeypatch.setattr(workers, "_cores", lambda: 2)
+    monkeypatch.setattr(workers, "cores", lambda: 2)
     monkeypatch.setattr(workers, "COMMAND", "import os; os.kill(os.getpid(), 9)")
     assert main(words(noisy, tmp_path / "o.gpkg", model, "--min-pixels", 1)) == 1
     err = capfd.readouterr().err

@@ -14,7 +14,8 @@ from safetensors.numpy import save
 
 from geounet.card import ModelCard
 from geounet.errors import ModelError
-from geounet.model import CARD_KEY, load_model, read_card
+from geounet.model import load_model, read_card
+from geounet.modelfile import CARD_KEY
 from geounet.onnxfile import keeps_data_elsewhere, with_metadata
 from geounet.transfer.deepness import keys, words
 

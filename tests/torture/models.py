@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save
 
 from geounet.card import ModelCard
-from geounet.model import CARD_KEY
+from geounet.modelfile import CARD_KEY
 from geounet.onnxfile import with_metadata
 from torture.case import Case
 from torture.makers import both, bytes_of, raster
