@@ -67,7 +67,7 @@ def infer_shares(
 
 def _line(task: Any, done: Any) -> str:
     work = done.work
-    what = f"{work.pixels / 1e6:,.0f} Mpx in {work.seconds['total']:.0f} s"
+    what = f"{work.pixels / 1e6:,.1f} Mpx in {work.seconds['total']:.0f} s"
     if done.finished_before:
         what = "was finished before, left alone"
     words = ["geounet", "merge", task.place, "--out", str(task.out)]

@@ -361,6 +361,9 @@ def test_the_command_line_says_what_to_do_next(town, tmp_path, capsys):
     assert told["parts"][0]["finished_before"]
     assert main(["merge", out, "-o", out, "--probability", pixels, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["out"] == [out, pixels]
+    glob = map(str, sorted((tmp_path / "b.gpkg.parts").iterdir()))  # run.json among them
+    assert main(["merge", *glob, "-o", str(tmp_path / "d.gpkg"), "-q"]) == 0
+    assert main(["merge", f"{out}.parts/run.json", "-o", str(tmp_path / "e.gpkg")]) == 2
     assert main(["merge", out + ".parts", "-o", out]) == 2
     assert "exists already; pass --overwrite" in capsys.readouterr().err
     assert main(["merge", f"{out}.parts/1-of-2.part", "-o", str(tmp_path / "c.gpkg")]) == 2

@@ -10,7 +10,7 @@ from geounet.errors import PartError
 from geounet.prepare import Settled
 from geounet.shards.infer import place_of
 from geounet.shards.part import SUFFIX, Part
-from geounet.shards.shelf import shelf_of
+from geounet.shards.shelf import AGREED, shelf_of
 from geounet.state import differences
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def gather(words: Sequence[str], folder: Path) -> Whole:
         PartError: one is missing, damaged, there twice, or of another run.
     """
     found = [place for word in words for place in _found(word)]
+    if not found:
+        raise PartError(f"{words[0]}: is no part; name PARTS/*{SUFFIX}, or their folder")
     parts = [Part.read(_brought(*place, folder / str(at))) for at, place in enumerate(found)]
     first = parts[0]
     for other in parts[1:]:
@@ -81,6 +83,8 @@ def _found(word: str) -> list[tuple[Shelf, str]]:
     if "://" not in word:
         if Path(word).is_file() and word.endswith(SUFFIX):
             return [(shelf_of(Path(word).parent), Path(word).name)]
+        if Path(word).is_file() and Path(word).name == AGREED:  # it lies among them: PARTS/*
+            return []
         if not Path(word).is_dir():
             place = place_of(Path(word))
     elif word.endswith(SUFFIX):
