@@ -85,6 +85,18 @@ def test_the_plan_is_what_the_run_does(tmp_path, capfd, bright, kind):
     assert planned["memory_bytes"] > 0
 
 
+def test_rows_without_data_are_not_what_reading_costs(tmp_path, capfd, bright, monkeypatch):
+    """Where the data of a tile lies below the rows that are read to time it, no time is made up."""
+    monkeypatch.setattr("geounet.forecast.pace.READ", 330 * 16)
+    image = makers.houses(3, (300, 330))
+    image[:, :270] = 0
+    makers.write(tmp_path / "a.tif", image, tiled=True, blockxsize=16, blockysize=16, nodata=0)
+    words = tmp_path / "a.tif", "-m", bright, "--tile", "288", "--halo", "8"
+    code, found = told(capfd, *words)
+    assert code == 0, found
+    assert found["scenes"][0]["seconds"] < 60
+
+
 @pytest.fixture
 def bright(tmp_path_factory):
     """A point-wise model on disk."""
