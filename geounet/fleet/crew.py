@@ -18,9 +18,7 @@ from geounet.options import targets
 from geounet.shards.infer import Task
 from geounet.shards.share import Share
 from geounet.shards.shelf import shelf_of
-from geounet.survey.picture import draw_picture
-from geounet.survey.scene import FAILS, failed, reason
-from geounet.survey.work import Outcome
+from geounet.survey.scene import FAILS, failed, reason, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from geounet.opening import Imagery
     from geounet.options import PredictOptions
     from geounet.predict import Result
-    from geounet.survey.work import Progress, Unit
+    from geounet.survey.work import Outcome, Progress, Unit
 
 SHARE_PIXELS = 400_000_000
 """Pixels of a raster from which a share is worth its start, and no great loss with a worker."""
@@ -217,16 +215,7 @@ def _outcome(job: _Job, future: Future) -> Outcome:
         outcome: Outcome = value
         return outcome
     _clear(job)
-    with suppress(*FAILS):  # no picture is no failure
-        draw_picture(unit)
-    return Outcome(
-        name=unit.name,
-        raster=unit.raster,
-        out=str(unit.out),
-        footprints=value.polygons,
-        seconds=round(seconds, 3),
-        result=value.as_dict(),
-    )
+    return succeeded(unit, value, seconds)
 
 
 def _clear(job: _Job) -> None:

@@ -67,16 +67,7 @@ def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
         if hopeless:
             _drop_state(unit)
         return failed(unit, reason(error), spent, hopeless=hopeless)
-    with suppress(*FAILS):  # no picture is no failure
-        draw_picture(unit)
-    return Outcome(
-        name=unit.name,
-        raster=unit.raster,
-        out=str(unit.out),
-        footprints=result.polygons,
-        seconds=round(time.perf_counter() - started, 3),
-        result=result.as_dict(),
-    )
+    return succeeded(unit, result, time.perf_counter() - started)
 
 
 def _predicted(unit: Unit, progress: Progress) -> Result:
@@ -105,6 +96,20 @@ def in_turn(units: Iterable[Unit], progress: Progress) -> Generator[Outcome, Non
 def outside(unit: Unit) -> Outcome:
     """Return the outcome of a unit that the area asked for does not touch: nothing, rightly."""
     return Outcome(name=unit.name, raster=unit.raster, out=None, footprints=0, seconds=0.0)
+
+
+def succeeded(unit: Unit, result: Result, seconds: float) -> Outcome:
+    """Draw what a scene's outputs show, and return their outcome."""
+    with suppress(*FAILS):  # no picture is no failure
+        draw_picture(unit)
+    return Outcome(
+        name=unit.name,
+        raster=unit.raster,
+        out=str(unit.out),
+        footprints=result.polygons,
+        seconds=round(seconds, 3),
+        result=result.as_dict(),
+    )
 
 
 def failed(unit: Unit, error: str, seconds: float = 0.0, *, hopeless: bool = False) -> Outcome:
