@@ -195,7 +195,7 @@ def iou(one: Polygons, other: Polygons) -> Floats:
 def ours(case: Case, kind: str = "regular") -> Polygons:
     """Return our outlines, in pixels."""
     options = OutlineOptions(kind=kind, tolerance_m=None, transform=case.transform, crs=case.crs)
-    levels = Workers(1)(case.batch, options)
+    levels = Workers(1).begin(case.batch, options)()
     alone = np.zeros(len(case.batch), int)
     if not case.name.startswith(("banepa", "kampala")) or "model" in case.name:
         alone = kept_apart(case.batch, levels)

@@ -21,7 +21,7 @@ from geounet.pixels import Pixels
 from geounet.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -133,7 +133,7 @@ class Assembly:
         info, table = self.order.info, self.order.table
         with Workers() as workers:
             seen = partial(drawn, info=info, options=table)
-            words = self.order.outlines, info.shape, workers, self.order.parter(self._store)
+            words = self.order.outlines, info.shape, workers.begin, self.order.parter(self._store)
             outliner = Outliner(self._spool, seen, *words)
             filler = Filler(
                 spool=self._spool, coverage=self._coverage, drawn=seen, info=info, options=table
@@ -144,7 +144,7 @@ class Assembly:
                 info,
                 table,
                 facts,
-                outline=partial(self._outline, outliner, filler),
+                outline=partial(self._outlines, outliner, filler),
                 coverage=self._coverage,
             )
 
@@ -159,6 +159,13 @@ class Assembly:
             if self._staged[path] != package:
                 convert(rows, self._staged[path])
 
-    def _outline(self, outliner: Outliner, filler: Filler, batch: Footprints) -> Outlined:
-        with self._tally.clock("regularize"):
-            return filler(batch, outliner(batch))
+    def _outlines(
+        self, outliner: Outliner, filler: Filler, batches: Iterator[Footprints]
+    ) -> Iterator[Outlined]:
+        made = (filler(*each) for each in outliner(batches))
+        while True:
+            with self._tally.clock("regularize"):
+                found = next(made, None)
+            if found is None:
+                return
+            yield found

@@ -61,15 +61,15 @@ def made(q, folder, kind="pixel", *, split=False, size=9999, **words):
         parter = Parter(
             store=store, transform=Affine.identity(), crs=None, least_m2=0.0, least_pixels=0
         )
-        words = options, q.shape, Workers(1), parter if split else None
+        words = options, q.shape, Workers(1).begin, parter if split else None
 
         def seen(batch):
             return drawn(batch, known, table)
 
         outliner = Outliner(spool, seen, *words)
         filler = Filler(spool=spool, coverage=coverage, drawn=seen, info=known, options=table)
-        batches = [seen(batch) for batch in spool.chunks(size=size)]
-        return Outlined.chained([filler(batch, outliner(batch)) for batch in batches]).polygons
+        batches = (seen(batch) for batch in spool.chunks(size=size))
+        return Outlined.chained([filler(*each) for each in outliner(batches)]).polygons
 
 
 def holes(polygons):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from geounet.footprints.outlined import Outlined
 from geounet.footprints.outlines.contour import contours
 from geounet.footprints.outlines.ground import ground_at
 from geounet.footprints.outlines.mend import mended
-from geounet.footprints.outlines.neighbours import Outliner
+from geounet.footprints.outlines.neighbours import AHEAD, Outliner
 from geounet.footprints.outlines.outline import OutlineOptions
 from geounet.footprints.outlines.workers import Workers
 from geounet.footprints.rings import concatenate, nothing
@@ -55,12 +56,12 @@ def placed(points, degrees=0.0, at=(60.3, 59.6)):
     return shapely.Polygon((points - middle) @ np.array([[cos, sin], [-sin, cos]]) + at)
 
 
-def outlined(batch, folder, options=PLAIN, size=None, levels=None, shape=(9999, 9999)):
+def outlined(batch, folder, options=PLAIN, size=None, begin=None, shape=(9999, 9999)):
     """Return the outlines of a batch, in pieces of some size, and which are regular."""
     with Spool(folder) as spool:
         spool.append(batch)
-        outliner = Outliner(spool, lambda each: each, options, shape, levels or Workers(1))
-        made = [outliner(part) for part in spool.chunks(size=size or 50_000)]
+        outliner = Outliner(spool, lambda each: each, options, shape, begin or Workers(1).begin)
+        made = [each for _, each in outliner(spool.chunks(size=size or 50_000))]
     whole = Outlined.chained(made)
     return whole.polygons, whole.regularized
 
@@ -245,10 +246,53 @@ def test_batches_and_workers_change_nothing(tmp_path, monkeypatch, kind):
     monkeypatch.setattr("geounet.footprints.outlines.outline.BLOCK", 7)
     monkeypatch.setattr("geounet.footprints.outlines.workers.WORTHWHILE", 1)
     with Workers(2) as workers:
-        for folder, size, levels in (("b", 13, None), ("c", None, workers)):
-            other, flags = outlined(batch, tmp_path / folder, options, size, levels)
+        for folder, size, begin in (
+            ("b", 13, None),
+            ("c", None, workers.begin),
+            ("d", 13, workers.begin),
+        ):
+            other, flags = outlined(batch, tmp_path / folder, options, size, begin)
             assert [each.wkb for each in other] == [each.wkb for each in whole]
             assert (flags == regular).all()
+
+
+def test_outlines_are_in_the_making_while_those_before_are_settled(tmp_path):
+    """Batches are begun ahead of the one that is waited for, in order, and each once."""
+    workers, told = Workers(1), []
+
+    def begin(batch, options):
+        number, wait = sum(what == "begun" for what, _ in told), workers.begin(batch, options)
+        told.append(("begun", number))
+
+        def settled():
+            told.append(("settled", number))
+            return wait()
+
+        return settled
+
+    outlined(traced(town(1), 2), tmp_path, METRES, size=5, begin=begin)
+    count = len(told) // 2
+    assert count > 2 * AHEAD
+    for what in ("begun", "settled"):
+        assert [number for which, number in told if which == what] == [*range(count)]
+    for number in range(count - AHEAD):
+        assert told.index(("begun", number + AHEAD)) < told.index(("settled", number))
+
+
+def test_work_that_is_given_up_leaves_no_process(monkeypatch):
+    """Workers end at once when nobody waits for them any more, whatever they are at."""
+    monkeypatch.setattr("geounet.footprints.outlines.outline.BLOCK", 7)
+    monkeypatch.setattr("geounet.footprints.outlines.workers.WORTHWHILE", 1)
+    processes = []
+
+    def started(*words, _popen=subprocess.Popen, **options):
+        processes.append(_popen(*words, **options))
+        return processes[-1]
+
+    monkeypatch.setattr("geounet.footprints.outlines.workers.subprocess.Popen", started)
+    with Workers(2) as workers:
+        workers.begin(traced(town(1), 2), METRES)
+    assert all(process.returncode is not None for process in processes)
 
 
 def test_walls_that_are_shared_stay_shared(tmp_path):
@@ -341,8 +385,9 @@ def test_small_things_have_outlines(tmp_path):
     assert shapely.equals_exact(full[0].normalize(), shapely.box(0, 0, 20, 30).normalize(), 1e-6)
     assert regular.all()
     with Spool(tmp_path / "none") as spool:
-        outliner = Outliner(spool, lambda each: each, PLAIN, (9, 9), Workers(1))
-        assert len(outliner(nothing())) == 0
+        outliner = Outliner(spool, lambda each: each, PLAIN, (9, 9), Workers(1).begin)
+        ((_, made),) = outliner([nothing()])
+        assert len(made) == 0
 
 
 @pytest.mark.parametrize("degrees", [10, 25, 40])

@@ -50,9 +50,9 @@ def parted(q, folder, kind="regular", *, split=True, least=0):
         store.write(q[None], Window(0, 0, *q.shape[::-1]))
         parter = Parter(store=store, transform=PIXELS, crs=None, least_m2=0.0, least_pixels=least)
         outliner = Outliner(
-            spool, lambda each: each, options, q.shape, Workers(1), parter if split else None
+            spool, lambda each: each, options, q.shape, Workers(1).begin, parter if split else None
         )
-        return Outlined.chained([outliner(part) for part in spool.chunks()])
+        return Outlined.chained([each for _, each in outliner(spool.chunks())])
 
 
 def two_houses(*, dip=SURE, neck=0):

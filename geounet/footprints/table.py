@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from geounet.footprints.spool import Spool
     from geounet.reader import RasterInfo
 
-    Outline = Callable[[Footprints], Outlined]
-    """A batch → the outlines that become rows."""
+    Outline = Callable[[Iterator[Footprints]], Iterator[Outlined]]
+    """Batches → the outlines of each that become rows."""
 
 UNSURE = 0.6
 """Mean probability below which a footprint is to be reviewed."""
@@ -102,7 +102,7 @@ def write_gpkg(  # noqa: PLR0913  the last two are extras of the same sentence
     layers = [
         Layer(
             name=name,
-            chunks=tables(spool.chunks(at), info, options, outline or pixel_outline),
+            chunks=tables(spool.chunks(at), info, options, outline or pixel_outlines),
             empty=next(tables([nothing()], info, options)),
             title=name.capitalize(),
             description=f"Footprints of class {label}, from {options.source}",
@@ -124,16 +124,17 @@ def write_gpkg(  # noqa: PLR0913  the last two are extras of the same sentence
     return sum(counts[name] for name in options.layers)
 
 
-def pixel_outline(batch: Footprints) -> Outlined:
-    """Return the exact pixel edges as outlines, none of them regular."""
-    return Outlined.of(batch, batch.polygons(), np.zeros(len(batch), np.bool_))
+def pixel_outlines(batches: Iterator[Footprints]) -> Iterator[Outlined]:
+    """Yield the exact pixel edges as outlines, none of them regular."""
+    for batch in batches:
+        yield Outlined.of(batch, batch.polygons(), np.zeros(len(batch), np.bool_))
 
 
 def tables(
     batches: Iterable[Footprints],
     info: RasterInfo,
     options: TableOptions,
-    outline: Outline = pixel_outline,
+    outline: Outline = pixel_outlines,
 ) -> Iterator[gpd.GeoDataFrame]:
     """Yield one table a batch, with ids that count on from 0 over all of them.
 
@@ -142,8 +143,8 @@ def tables(
     """
     out_crs = output_crs(info, options)
     following = 0
-    for batch in batches:
-        table = _table(outline(drawn(batch, info, options)), info, options)
+    for made in outline(drawn(batch, info, options) for batch in batches):
+        table = _table(made, info, options)
         table["id"] = np.arange(following, following + len(table), dtype=np.int64)
         following += len(table)
         yield _moved(table, info, out_crs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,15 +14,20 @@ from geounet.footprints.outlines.outline import margin
 from geounet.footprints.rings import concatenate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from geounet.footprints.outlines.outline import OutlineOptions
-    from geounet.footprints.outlines.workers import Levels
+    from geounet.footprints.outlines.workers import Pending
     from geounet.footprints.parts.part import Parter
     from geounet.footprints.rings import Footprints
     from geounet.footprints.spool import Spool
+
+    Begin = Callable[[Footprints, OutlineOptions], Pending]
+
+AHEAD = 2
+"""Batches whose outlines are in the making while those of the one before are settled."""
 
 
 class Outliner:
@@ -33,7 +39,7 @@ class Outliner:
         drawn: Callable[[Footprints], Footprints],
         options: OutlineOptions,
         shape: tuple[int, int],
-        levels: Levels,
+        begin: Begin,
         parter: Parter | None = None,
     ) -> None:
         """Keep what is needed.
@@ -43,34 +49,47 @@ class Outliner:
             drawn: leaves those that will be seen; others are no neighbours.
             options: what outlines to make.
             shape: height and width of the raster, which no outline leaves.
-            levels: makes them, of each object alone.
+            begin: has them made, of each object alone.
             parter: parts blobs; None: they stay whole.
         """
         self._spool, self._drawn = spool, drawn
-        self._options, self._levels, self._parter = options, levels, parter
+        self._options, self._begin, self._parter = options, begin, parter
         self._raster = shapely.box(0, 0, shape[1], shape[0])
 
-    def __call__(self, batch: Footprints) -> Outlined:
-        """Return the outlines of a batch, and those of its blobs' parts if they are parted."""
-        outlines, regular, exact = self._whole(batch)
-        whole = Outlined.of(batch, outlines, regular)
-        return whole if self._parter is None else self._parter(batch, whole, exact)
+    def __call__(self, batches: Iterable[Footprints]) -> Iterator[tuple[Footprints, Outlined]]:
+        """Yield each batch with its outlines, those of its blobs' parts if they are parted."""
+        begun: deque[tuple[Footprints, Footprints, Pending]] = deque()
+        for batch in batches:
+            begun.append((batch, *self._begun(batch)))
+            if len(begun) > AHEAD:
+                yield self._settled(*begun.popleft())
+        while begun:
+            yield self._settled(*begun.popleft())
 
-    def _whole(
-        self, batch: Footprints
-    ) -> tuple[NDArray[np.object_], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return the outlines of a batch, which are regular, and which are pixel edges."""
-        outlines = batch.polygons()
+    def _begun(self, batch: Footprints) -> tuple[Footprints, Pending]:
+        """Return a batch with all its neighbours after it, and what waits for their outlines."""
         if not len(batch) or self._options.kind == "pixel":
-            return outlines, np.zeros(len(batch), np.bool_), np.ones(len(batch), np.bool_)
+            return batch, list
         others = self._drawn(self._spool.beside(batch, margin(batch, self._options)))
         around = concatenate([batch, others])
-        levels = self._levels(around, self._options)
-        chosen = kept_apart(around, levels)[: len(batch)]
-        for at, made in enumerate(levels):
-            outlines = np.where(chosen == at, made[: len(batch)], outlines)
+        return around, self._begin(around, self._options)
+
+    def _settled(
+        self, batch: Footprints, around: Footprints, pending: Pending
+    ) -> tuple[Footprints, Outlined]:
+        """Return a batch with its outlines, of each object the best that keeps apart."""
+        levels, outlines = pending(), batch.polygons()
+        chosen = np.zeros(len(batch), np.int64)
+        if levels:
+            chosen = kept_apart(around, levels)[: len(batch)]
+            for at, made in enumerate(levels):
+                outlines = np.where(chosen == at, made[: len(batch)], outlines)
+            outlines = self._inside(outlines)
         regular = (chosen == 0) & (self._options.kind == "regular")
-        return self._inside(outlines), regular, chosen == len(levels)
+        whole = Outlined.of(batch, outlines, regular)
+        if self._parter is None:
+            return batch, whole
+        return batch, self._parter(batch, whole, chosen == len(levels))
 
     def _inside(self, outlines: NDArray[np.object_]) -> NDArray[np.object_]:
         """Return outlines without what a straightened edge has beyond the raster's own edge."""

@@ -12,9 +12,8 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import fields
-from queue import SimpleQueue
+from threading import local
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -28,12 +27,13 @@ from geounet.footprints.outlines.outline import OutlineOptions, block_levels, bl
 from geounet.footprints.rings import Footprints
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
     Polygons = NDArray[np.object_]
-    Levels = Callable[[Footprints, OutlineOptions], list[Polygons]]
+    Pending = Callable[[], list[Polygons]]
+    """Waits for outlines that are in the making; to be asked once."""
 
 WORTHWHILE = 5
 """Blocks from which starting workers pays: one costs as much as outlining one to three."""
@@ -47,9 +47,9 @@ class Workers:
     def __init__(self, count: int | None = None) -> None:
         """Start none yet; `count` None: one a core."""
         self._count = cores() if count is None else count
-        self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
-        self._stack = ExitStack()
-        self._started = 0
+        self._pool = ThreadPoolExecutor(self._count)
+        self._mine = local()
+        self._all: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         """Return the workers."""
@@ -57,47 +57,39 @@ class Workers:
 
     def __exit__(self, *_: object) -> None:
         """End the processes, whatever they are at."""
-        self._stack.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for worker in list(self._all):
+            worker.kill()  # the thread that waits for its answer is told that there is none
+        self._pool.shutdown()
+        for worker in self._all:
+            worker.kill()  # it may have been on its way
+            worker.communicate()
 
-    def __call__(self, batch: Footprints, options: OutlineOptions) -> list[Polygons]:
-        """Return the outlines in pixels (x = col, y = row), one array a kind, the best kind first.
+    def begin(self, batch: Footprints, options: OutlineOptions) -> Pending:
+        """Have the outlines of a batch made; return what waits for them.
 
-        An array has one polygon an object, None for an object without an outline of that kind.
+        What it returns are outlines in pixels (x = col, y = row), one array a kind, the best kind
+        first: one polygon an object, None for an object without an outline of that kind.
         """
         parts = list(blocks(batch))
-        found: list[Polygons] = [np.full(len(batch), None, object) for _ in kinds(options)]
-        for part, made in zip(parts, self._made(batch, parts, options), strict=True):
-            for level, polygons in zip(found, made, strict=True):
-                level[part] = polygons
-        return found
-
-    def _made(
-        self, batch: Footprints, parts: list[NDArray[np.int64]], options: OutlineOptions
-    ) -> list[list[Polygons]]:
         if self._count < 2 or len(parts) < WORTHWHILE:  # noqa: PLR2004  one is this process
-            return [block_levels(batch.take(part), options) for part in parts]
-        self._start(min(self._count, len(parts)))
-        pool = ThreadPoolExecutor(self._started)
-        try:
-            return list(pool.map(lambda part: self._ask(batch.take(part), options), parts))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _start(self, count: int) -> None:
-        """Start what lacks of so many workers."""
-        while self._started < count:
-            self._started += 1
-            worker = subprocess.Popen(  # noqa: S603  ourselves
-                [sys.executable, "-c", COMMAND],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C is for us; they end with their input
+            made: Iterable[list[Polygons]] = (
+                block_levels(batch.take(part), options) for part in parts
             )
-            self._stack.callback(_end, worker)
-            self._idle.put(worker)
+        else:
+            made = self._pool.map(lambda part: self._ask(batch.take(part), options), parts)
+
+        def wait() -> list[Polygons]:
+            found: list[Polygons] = [np.full(len(batch), None, object) for _ in kinds(options)]
+            for part, levels in zip(parts, made, strict=True):
+                for level, polygons in zip(found, levels, strict=True):
+                    level[part] = polygons
+            return found
+
+        return wait
 
     def _ask(self, batch: Footprints, options: OutlineOptions) -> list[Polygons]:
-        worker = self._idle.get()
+        worker = self._worker()
         assert worker.stdin is not None
         assert worker.stdout is not None
         try:
@@ -105,10 +97,22 @@ class Workers:
             reply = _receive(worker.stdout)
         except (OSError, ValueError) as error:
             raise OutputError(f"a worker that draws outlines ended ({error}); try again") from error
-        self._idle.put(worker)
         if reply is None:
             raise OutputError(f"a worker that draws outlines ended ({worker.wait()}); try again")
         return _polygons(reply, len(batch))
+
+    def _worker(self) -> subprocess.Popen[bytes]:
+        """Return the worker of this thread, started when it is first needed."""
+        if not hasattr(self._mine, "worker"):
+            self._mine.worker = subprocess.Popen(  # noqa: S603  ourselves
+                [sys.executable, "-c", COMMAND],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for us; they end with their input
+            )
+            self._all.append(self._mine.worker)
+        found: subprocess.Popen[bytes] = self._mine.worker
+        return found
 
 
 def serve() -> None:
@@ -117,11 +121,6 @@ def serve() -> None:
     while (message := _receive(sys.stdin.buffer)) is not None:
         batch, options = _unpacked(message)
         _send(sys.stdout.buffer, _ragged(block_levels(batch, options)))
-
-
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    worker.kill()
-    worker.communicate()
 
 
 def _send(stream: IO[bytes], arrays: dict[str, Any]) -> None:
