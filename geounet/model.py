@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,16 +35,43 @@ BASELINES = {
 """Names that a run takes for a model though there are no weights; see the room `baselines`."""
 
 
+class Unbuilt:
+    """A network that is built of its file when it is first asked for: only then is torch needed."""
+
+    def __init__(self, card: ModelCard, path: Path) -> None:
+        """Read nothing yet."""
+        self._card, self._path = card, path
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The torch module, in evaluation mode, always the same one.
+
+        Raises:
+            ModelError: the weights cannot be read, or do not fit the card.
+        """
+        return _built(self._card, self._path)
+
+
 @dataclass(frozen=True)
 class Segmenter:
     """A network with its card."""
 
     card: ModelCard
     """What it expects and gives."""
-    network: nn.Module
-    """The torch module, in evaluation mode."""
+    module: nn.Module | Unbuilt
+    """The torch module, in evaluation mode, or how one comes by it."""
     path: Path | None = None
     """File it was read from."""
+
+    @property
+    def network(self) -> nn.Module:
+        """The torch module, in evaluation mode."""
+        return self.module.network if isinstance(self.module, Unbuilt) else self.module
+
+    @property
+    def is_as_stored(self) -> bool:
+        """Whether the network is that of its file; one that was handed out may have changed."""
+        return isinstance(self.module, Unbuilt)
 
     def with_card(self, **changes: Any) -> Segmenter:  # noqa: ANN401
         """Return the same network under a changed card."""
@@ -104,13 +132,16 @@ def read_card(name: str | Path) -> ModelCard:
 
 
 def open_model(name: str | Path) -> Segmenter | OnnxModel:
-    """Return the model of a bundled name or a file; the suffix says of which kind.
+    """Return the model of a bundled name or a file, whose weights are not read yet.
 
     Raises:
-        ModelError: as `load_model`.
+        ModelError: there is none, or it has no card of ours; the suffix says of which kind it is.
     """
     path = find_model(name)
-    return OnnxModel(read_card(path), path) if path.suffix == ONNX_SUFFIX else load_model(path)
+    card = read_card(path)
+    if path.suffix == ONNX_SUFFIX:
+        return OnnxModel(card, path)
+    return Segmenter(card, Unbuilt(card, path), path)
 
 
 def load_model(name: str | Path) -> Segmenter:
@@ -120,32 +151,11 @@ def load_model(name: str | Path) -> Segmenter:
         ModelError: when there is none, or the file is no model of ours. Nothing that a file
             holds is ever run: safetensors holds numbers, the card is JSON.
     """
-    from geounet.networks.registry import build, excludes, total_stride  # noqa: PLC0415
-
     path = find_model(name)
     if path.suffix == ONNX_SUFFIX:
         raise ModelError(f"{path}: an ONNX graph has no weights to go on with; pass its {SUFFIX}")
-    card, tensors = read_card(path), read_weights(path)
-    try:
-        # the weights are here: the file must not send us to the network for others
-        network = build(card.network, card.network_options, fetch=False)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ModelError(
-            f"{path}: network {card.network} cannot be built ({brief(error)}); see models list"
-        ) from error
-    maps = getattr(network.options, "classes", None)
-    if maps not in (len(card.classes), len(card.classes) + excludes(network)):
-        raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps} maps")
-    try:
-        network.load_state_dict(_as_torch(tensors))
-    except RuntimeError as error:
-        first = str(error).strip().splitlines()[-1].strip()
-        raise ModelError(
-            f"{path}: weights do not fit network {card.network} ({first[:160]}); get it again"
-        ) from error
-    if card.stride % total_stride(network):
-        raise ModelError(f"{path}: card says stride {card.stride}, network {total_stride(network)}")
-    return Segmenter(card, network.eval(), path)
+    card = read_card(path)
+    return Segmenter(card, _built(card, path), path)
 
 
 def read_golden(name: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
@@ -168,6 +178,32 @@ def save_model(
     state = segmenter.network.state_dict()
     tensors = {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
     write_file(path, segmenter.card.to_json(), tensors, golden)
+
+
+def _built(card: ModelCard, path: Path) -> nn.Module:
+    from geounet.networks.registry import build, excludes, total_stride  # noqa: PLC0415
+
+    tensors = read_weights(path)
+    try:
+        # the weights are here: the file must not send us to the network for others
+        network = build(card.network, card.network_options, fetch=False)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{path}: network {card.network} cannot be built ({brief(error)}); see models list"
+        ) from error
+    maps = getattr(network.options, "classes", None)
+    if maps not in (len(card.classes), len(card.classes) + excludes(network)):
+        raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps} maps")
+    try:
+        network.load_state_dict(_as_torch(tensors))
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise ModelError(
+            f"{path}: weights do not fit network {card.network} ({first[:160]}); get it again"
+        ) from error
+    if card.stride % total_stride(network):
+        raise ModelError(f"{path}: card says stride {card.stride}, network {total_stride(network)}")
+    return network.eval()
 
 
 def _card(text: str, path: Path) -> ModelCard:

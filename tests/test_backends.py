@@ -21,8 +21,8 @@ from geounet.backends import probe as probing
 from geounet.backends.cache import cached, folder
 from geounet.backends.choose import Wanted, settle, verdicts
 from geounet.backends.combine import VIEWS, Ensemble, EnsembleStep, ViewsStep, ensemble
-from geounet.backends.engine import PRECISIONS, Engine, installed, make_step
-from geounet.backends.export import export_onnx, exported
+from geounet.backends.engine import PRECISIONS, Engine, graph_of, installed, make_step
+from geounet.backends.export import export_onnx
 from geounet.backends.fold import folded
 from geounet.backends.golden import golden_difference, golden_output
 from geounet.backends.load import load
@@ -39,6 +39,7 @@ from geounet.model import (
     read_golden,
     save_model,
 )
+from geounet.modelfile import write_file
 from geounet.networks.registry import build
 from geounet.onnxfile import metadata, with_metadata
 
@@ -414,8 +415,33 @@ def test_the_graph_of_other_weights_is_another(segmenter, cache):
     pytest.importorskip("onnx")
     torch.manual_seed(9)
     other = Segmenter(CARD, build("unet", OPTIONS).eval())
-    assert exported(segmenter) != exported(other)
+    assert graph_of(segmenter) != graph_of(other)
     assert len(list(cache.iterdir())) == 2
+
+
+def test_a_network_that_was_handed_out_is_run_as_it_is(stored, batch):
+    """Weights that somebody changed in memory are never run with the graph of the file."""
+    needs("onnx")
+    engine = Engine(backend="onnx", precision="fp32", threads=1)
+    before = make_step(load(stored.path), engine)(*batch)["probability"]
+    changed = load_model(stored.path)
+    with torch.no_grad():
+        for weight in changed.network.parameters():
+            weight.zero_()
+    after = make_step(changed, engine)(*batch)["probability"]
+    assert np.abs(after - 0.5).max() < 1e-6 < np.abs(after - before).max()
+    again = make_step(load(stored.path), engine)(*batch)["probability"]
+    assert (again == before).all()
+
+
+def test_weights_that_do_not_fit_are_refused_when_the_model_is_opened(stored, tmp_path):
+    """A file is wrong where it is named, not where it is first run; however often it is named."""
+    tensors = {"x": np.zeros(3, np.float32)}
+    wrong = tmp_path / "wrong.safetensors"
+    write_file(wrong, stored.card.to_json(), tensors, None)
+    for _ in range(2):
+        with pytest.raises(ModelError, match="do not fit"):
+            load(wrong)
 
 
 # choosing ----------------------------------------------------------------------------------------
@@ -608,6 +634,30 @@ def test_a_run_on_a_graph_never_imports_torch(graph, make_raster, tmp_path):
     first, last = done.stdout.strip().splitlines()
     assert json.loads(first)["backend"] == "onnx", done.stderr
     assert last == "0 True [] False"
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_a_model_that_was_a_graph_before_needs_no_torch(stored, make_raster, tmp_path, backend):
+    """The second run on a machine takes the graph of the first; its result is the same."""
+    needs(backend)
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 80, 90), dtype=np.uint8)
+    raster, found = make_raster(pixels), []
+    weighed = stored.with_card(bytes_per_pixel=64)  # as training writes it
+    save_model(stored.path, weighed, read_golden(stored.path))
+    for name, expected in (("one", True), ("two", False)):
+        words = ["predict", str(raster), "-o", str(tmp_path / f"{name}.gpkg"), "-q", "--gsd"]
+        words += ["native", "-m", str(stored.path), "--backend", backend, "--threads", "1"]
+        words += ["--probability", str(tmp_path / f"{name}.tif")]
+        code = (
+            "import sys; from geounet.cli.main import main\n"
+            f"code = main({words!r}); print(code, 'torch' in sys.modules)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines()[-1] == f"0 {expected}", done.stderr
+        found.append((tmp_path / f"{name}.tif").read_bytes())
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])

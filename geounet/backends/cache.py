@@ -39,6 +39,14 @@ def cached(name: str, make: Callable[[], bytes]) -> bytes:
     return made
 
 
+def is_cached(name: str) -> bool:
+    """Return whether something is kept under a name."""
+    try:
+        return (folder() / name).is_file()
+    except OSError:
+        return False
+
+
 def folder() -> Path:
     """Return the cache folder: `$XDG_CACHE_HOME/geounet`, by default `~/.cache/geounet`."""
     home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()

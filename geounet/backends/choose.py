@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from geounet.backends import NOWHERE, Look
 from geounet.backends.combine import VIEWS, Ensemble
 from geounet.backends.engine import GIVEN, Engine
+from geounet.backends.machine import may_have_gpu
 from geounet.backends.probe import Verdict, candidates, probe
 from geounet.errors import GeounetWarning, OptionError
 from geounet.model import OnnxModel, Segmenter
@@ -144,6 +145,8 @@ def _device(model: Model, wanted: Wanted) -> str:
         if wanted.device not in ("auto", "cpu"):
             what = "an ONNX graph" if graphs else f"--backend {wanted.backend}"
             raise OptionError(f"{what} runs on a CPU, got --device {wanted.device}; leave it out")
+        return "cpu"
+    if wanted.device == "cpu" or (wanted.device == "auto" and not may_have_gpu()):
         return "cpu"
     from geounet.backends.torch import best_device  # noqa: PLC0415
 

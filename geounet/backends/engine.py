@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from geounet.backends import NOWHERE, Look
+from geounet.backends.cache import cached
 from geounet.backends.combine import VIEWS, Ensemble, EnsembleStep, ViewsStep
+from geounet.backends.identity import identity
+from geounet.backends.machine import package_version
 from geounet.errors import ModelError, OptionError
 from geounet.model import OnnxModel, Segmenter, read_golden
 from geounet.onnxfile import keeps_data_elsewhere
@@ -26,6 +30,8 @@ PRECISIONS = {
 }
 """Backends and what they compute in."""
 BACKENDS = tuple(name for name in PRECISIONS if name != GIVEN)
+FORM = 1
+"""Raised when the graph of the same weights changes."""
 EXPORTER = "onnx"
 """The package that torch exports graphs with."""
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
@@ -107,7 +113,7 @@ def _step(model: Model, engine: Engine) -> Step:
         return _torch_step(model, engine)
     if engine.device != "cpu":
         raise OptionError(f"--backend {engine.backend} runs on a CPU, not on {engine.device}")
-    graph = _graph(model)
+    graph = graph_of(model)
     if engine.backend == "onnx":
         from geounet.backends.onnx import OnnxStep  # noqa: PLC0415
 
@@ -139,7 +145,12 @@ def _torch_step(model: Model, engine: Engine) -> Step:
     )
 
 
-def _graph(model: Segmenter | OnnxModel) -> bytes:
+def graph_of(model: Segmenter | OnnxModel) -> bytes:
+    """Return a model as an ONNX file; that of a segmenter is exported once for its weights.
+
+    Raises:
+        ModelError: it keeps data in other files, or what exports it is not installed.
+    """
     if isinstance(model, OnnxModel):
         return _whole(model)
     if find_spec(EXPORTER) is None:
@@ -147,9 +158,18 @@ def _graph(model: Segmenter | OnnxModel) -> bytes:
             f"model {model.card.name} needs the package {EXPORTER} to become a graph; "
             "pip install 'geounet[onnx]', or --backend torch"
         )
-    from geounet.backends.export import exported  # noqa: PLC0415
+    return cached(graph_name(model), partial(_exported, model))
 
-    return exported(model)
+
+def graph_name(model: Segmenter) -> str:
+    """Return the name in the cache of the graph that a segmenter becomes."""
+    return f"{identity(model)}-torch{package_version('torch')}-form{FORM}.onnx"
+
+
+def _exported(model: Segmenter) -> bytes:
+    from geounet.backends.export import export_onnx  # noqa: PLC0415
+
+    return export_onnx(model)
 
 
 def _whole(model: OnnxModel) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import warnings
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ import torch
 from safetensors.numpy import save
 from torch import Tensor, nn
 
-from geounet.backends.cache import cached
 from geounet.backends.fold import folded
 from geounet.modelfile import CARD_KEY, GOLDEN_INPUT, GOLDEN_KEY, GOLDEN_OUTPUT
 from geounet.networks.registry import excludes, probability
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT = "pixels", "probability"
 OPSET = 18
-FORM = 1
-"""Raised when the graph of the same weights changes."""
 
 
 def export_onnx(
@@ -49,21 +45,6 @@ def export_onnx(
         tile = save({GOLDEN_INPUT: golden[0], GOLDEN_OUTPUT: golden[1]})
         entries[GOLDEN_KEY] = base64.b64encode(tile).decode()
     return with_metadata(_graph(segmenter), entries)
-
-
-def exported(segmenter: Segmenter) -> bytes:
-    """Return the graph of a segmenter, exported once for each set of weights."""
-    key = f"{weights_hash(segmenter)}-torch{torch.__version__}-form{FORM}.onnx"
-    return cached(key, lambda: export_onnx(segmenter))
-
-
-def weights_hash(segmenter: Segmenter) -> str:
-    """Return 16 hexadecimal digits that name the network and its weights."""
-    digest = hashlib.sha256(repr(segmenter.network).encode())
-    for name, value in segmenter.network.state_dict().items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 class _Probability(nn.Module):

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from geounet.backends.cache import is_cached
 from geounet.backends.combine import Ensemble, ensemble
+from geounet.backends.engine import graph_name
 from geounet.card import FIXED
 from geounet.errors import OptionError
 from geounet.model import OnnxModel, Segmenter, open_model
@@ -32,7 +34,7 @@ def load(named: Named, scale: Scale = "auto") -> Model:
         OptionError: the scale is no span, or the model scales pixels itself.
     """
     several = named if isinstance(named, tuple) else (named,)
-    opened = (open_model(m) if isinstance(m, str | Path) else m for m in several)
+    opened = (_opened(m) if isinstance(m, str | Path) else m for m in several)
     model = ensemble([_weighed(each) for each in opened])
     if scale == "auto":
         return model
@@ -40,6 +42,14 @@ def load(named: Named, scale: Scale = "auto") -> Model:
     if not -math.inf < low < high < math.inf:
         raise OptionError(f"scale needs black below white, got {low:g},{high:g}; try 0,255")
     return _scaled(model, (low, high))
+
+
+def _opened(name: str | Path) -> Segmenter | OnnxModel:
+    """A model whose weights fit: of one that was a graph on this machine before, that is known."""
+    model = open_model(name)
+    if isinstance(model, Segmenter) and not is_cached(graph_name(model)):
+        _ = model.network
+    return model
 
 
 def _weighed(model: Model) -> Model:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
+from ctypes import CDLL
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -30,6 +32,17 @@ def engine_versions() -> dict[str, str]:
 def cores() -> int:
     """Return the cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def may_have_gpu() -> bool:
+    """Return whether torch could find a GPU here, as far as one can tell without torch."""
+    if sys.platform != "linux" or Path("/dev/kfd").exists():  # AMD's driver
+        return True
+    try:
+        CDLL("libcuda.so.1")  # comes with NVIDIA's driver, not with torch
+    except OSError:
+        return False
+    return True
 
 
 def threads_given() -> int | None:

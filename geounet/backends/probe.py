@@ -12,9 +12,10 @@ import numpy as np
 
 from geounet.backends.cache import cached
 from geounet.backends.engine import Engine, make_step, runs
+from geounet.backends.identity import identity
 from geounet.backends.machine import cores, cpu_name, engine_versions
 from geounet.errors import ModelError
-from geounet.model import OnnxModel, Segmenter, read_golden
+from geounet.model import read_golden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geounet.backends import Step
+    from geounet.model import OnnxModel, Segmenter
 
 PERCENTILE, DIFFERENCE, IOU = 99.9, 0.02, 0.995
 """The bound: |Δp| at that percentile, and the IoU of the masks."""
@@ -86,7 +88,7 @@ def probe(
     if golden is None:
         return []
     machine = [cpu_name(), engine_versions(), threads, cores()]
-    words = json.dumps([_identity(model), model.card.to_json(), list(among), machine])
+    words = json.dumps([identity(model), model.card.to_json(), list(among), machine])
     name = f"probe-{sha256(words.encode()).hexdigest()[:16]}.json"
     made = cached(name, lambda: _as_json(_measured(model, among, threads, golden[0])))
     return [Verdict(**each) for each in json.loads(made)]
@@ -152,14 +154,6 @@ def _cpu_seconds(step: Step, pixels: NDArray[np.uint8]) -> float:
         _output(step, large)
         spent.append(time.process_time() - started)
     return float(min(spent) / (large[0].size / 1e6))
-
-
-def _identity(model: Segmenter | OnnxModel) -> str:
-    if isinstance(model, OnnxModel):
-        return sha256(model.path.read_bytes()).hexdigest()
-    from geounet.backends.export import weights_hash  # noqa: PLC0415
-
-    return weights_hash(model)
 
 
 def _as_json(found: Sequence[Verdict]) -> bytes:

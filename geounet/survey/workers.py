@@ -20,7 +20,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
-from geounet.backends.machine import cores
+from geounet.backends.machine import cores, may_have_gpu
 from geounet.errors import GeounetWarning
 from geounet.model import BASELINES
 from geounet.survey.scene import failed, in_turn
@@ -203,7 +203,12 @@ def _gpus(options: PredictOptions) -> list[str]:
     several = options.model if isinstance(options.model, tuple) else (options.model,)
     graphs = any(str(each) in BASELINES or str(each).endswith(".onnx") for each in several)
     cpu = options.device not in ("auto", "cuda") or options.backend in ("onnx", "openvino")
-    if graphs or cpu or not all(isinstance(each, str | os.PathLike) for each in several):
+    if (
+        graphs
+        or cpu
+        or not may_have_gpu()
+        or not all(isinstance(each, str | os.PathLike) for each in several)
+    ):
         return []
     from geounet.backends.torch import gpus  # noqa: PLC0415
 

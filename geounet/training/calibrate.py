@@ -66,7 +66,7 @@ def tempered(segmenter: Segmenter, by: float) -> Segmenter:
         for layer in last_layers(network):
             for values in layer.parameters():
                 values.div_(by)
-    return replace(segmenter, network=network)
+    return replace(segmenter, module=network)
 
 
 def last_layers(network: nn.Module) -> list[nn.Module]:
