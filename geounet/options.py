@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 SIDES = ("probability", "mask", "report", "rle", "project", "embeddings")
 """Options that name further outputs."""
 
-WITHOUT_EFFECT = ("plan", *SIDES, "also", "overwrite", "resume", "on_error", "allow_vrt")
-"""Options that do not change the footprints; the plan's are stored as they were settled."""
+WITHOUT_EFFECT = (
+    "plan", *SIDES, "also", "overwrite", "resume", "on_error", "allow_vrt", "rasters",
+)  # fmt: skip
+"""Options that do not change the footprints; plan and engine are stored as they were settled."""
 
 
 @dataclass(frozen=True, kw_only=True)

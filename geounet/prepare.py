@@ -71,6 +71,8 @@ class InferenceOptions:
     """Views of each tile whose mean counts: none, flips or d4."""
     threads: int | None = None
     """Threads of the network on a CPU."""
+    rasters: int = 1
+    """How many of about this size are to come: what tries engines out pays for all of them."""
     allow_vrt: bool = False
     """Open a VRT whose sources lie outside its folder."""
 
@@ -154,7 +156,7 @@ def settle_run(
 ) -> Settled:
     """Return how a model is run on a raster: no `auto` is left."""
     wanted = replace(options.engine, look=look)
-    engine = settle(model, wanted, info.height * info.width)
+    engine = settle(model, wanted, info.height * info.width * options.rasters)
     return Settled(engine, make_plan(info.shape, model.card, options.plan, _room(engine)))
 
 

@@ -13,6 +13,7 @@ import pytest
 from affine import Affine
 from fakes import PaintModel
 
+from geounet import prepare
 from geounet.backends import ready
 from geounet.errors import OptionError, RasterError, SurveyError, TargetError
 from geounet.plan import PlanOptions
@@ -387,6 +388,19 @@ def test_a_model_is_opened_once(sheets, tmp_path, monkeypatch):
     found = run(sheets, tmp_path / "out", model=tmp_path / "m.onnx")
     scene._opened.cache_clear()
     assert (done, len(found.failed)) == (["opened", "made"], 1)
+
+
+def test_sheets_are_worth_together_what_a_large_raster_is(sheets, tmp_path, monkeypatch):
+    """Trying engines out pays for a thousand small sheets as it does for one that is large."""
+    asked = []
+
+    def settle(*words, _settle=prepare.settle):
+        asked.append(words[2])
+        return _settle(*words)
+
+    monkeypatch.setattr(prepare, "settle", settle)
+    run(sheets, tmp_path / "out")
+    assert asked == [3 * 40 * 48] * 3
 
 
 def test_a_scene_outside_the_area_has_no_result_and_no_error(sheets, make_raster, tmp_path):

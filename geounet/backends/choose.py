@@ -50,7 +50,7 @@ def settle(model: Model, wanted: Wanted, pixels: int) -> Engine:
     Args:
         model: what is run.
         wanted: what was asked for.
-        pixels: of the grid; few of them are not worth a probe.
+        pixels: of all that is to come; few of them are not worth a probe.
 
     Raises:
         ModelError: when the device is not there.

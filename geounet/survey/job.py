@@ -14,7 +14,7 @@ from geounet.result import summed
 from geounet.survey.ledger import Ledger
 from geounet.survey.report import write_reports
 from geounet.survey.scene import check_options, in_turn
-from geounet.survey.shares import scenes_of, write_share
+from geounet.survey.shares import of_share, write_share
 from geounet.survey.work import Outcome, Unit, check_apart, identity_of, make_ready, units_of
 from geounet.walk import STAGES
 
@@ -92,7 +92,9 @@ def survey(
     options, started = options or SurveyOptions(), time.perf_counter()
     check_options(options.predict)
     share = options.share
-    units = units_of(scenes if share is None else scenes_of(scenes, share), folder, options.predict)
+    units = units_of(scenes, folder, options.predict)
+    if share is not None:
+        units = of_share(units, share)
     check_apart(units)
     with Ledger(folder, "" if share is None else share.name) as ledger:
         found = _Found(ledger, units, options)

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from geounet.survey.find import Scene
+    from geounet.survey.work import Unit
 
 TOLD = "outcomes.json"
 """What became of the scenes of a share, in the folder of its ledger."""
 
 
-def scenes_of(scenes: Iterable[Scene], share: Share) -> list[Scene]:
+def of_share(units: Iterable[Unit], share: Share) -> list[Unit]:
     """Return the scenes of a share: a scene keeps its share while others come and go."""
-    return [scene for scene in scenes if crc32(scene.name.encode()) % share.of == share.number - 1]
+    return [unit for unit in units if crc32(unit.name.encode()) % share.of == share.number - 1]
 
 
 def write_share(

@@ -87,6 +87,8 @@ Hands = Callable[[Iterable[Unit], Progress], Generator[Outcome, None, None]]
 def units_of(scenes: Sequence[Scene], folder: Path, options: PredictOptions) -> list[Unit]:
     """Return each scene with its own files in the folder of footprints and those of the sides.
 
+    What is worth trying once for all of them, each is told.
+
     Raises:
         OptionError: the folder is named like a file, or footprints of several kinds are asked for.
     """
@@ -94,12 +96,13 @@ def units_of(scenes: Sequence[Scene], folder: Path, options: PredictOptions) -> 
         raise OptionError(f"{len(scenes)} inputs need a folder, got {folder}; name a folder")
     if options.also:
         raise OptionError(f"a folder takes one --out, got also {options.also[0]}; leave it out")
+    shared = replace(options, rasters=len(scenes))
     return [
         Unit(
             name=scene.name,
             raster=scene.raster,
             out=folder / f"{scene.name}{SUFFIXES[0]}",
-            options=_in_folders(options, scene.name),
+            options=_in_folders(shared, scene.name),
         )
         for scene in scenes
     ]
