@@ -8,10 +8,11 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 
+import fakes
 import numpy as np
 import pytest
-from affine import Affine
 from fakes import PaintModel, contents
 
 pytest.importorskip("distributed")
@@ -19,14 +20,13 @@ pytest.importorskip("distributed")
 from geounet.errors import GeounetWarning, OptionError, RasterError, TargetError
 from geounet.fleet.cluster import Cluster, connected
 from geounet.fleet.crew import Crew
-from geounet.plan import PlanOptions
-from geounet.predict import PredictOptions, predict
+from geounet.predict import predict
 from geounet.survey.find import find_scenes
 from geounet.survey.job import SurveyOptions, survey
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-TILE, HALO = 32, 8
+asked = partial(fakes.asked, mask=None, rle=None)
 
 
 class SlowModel(PaintModel):
@@ -43,22 +43,6 @@ def client():
     """Two workers, for all tests: processes that are started again when they die."""
     with connected(Cluster(workers=2)) as client:
         yield client
-
-
-@pytest.fixture
-def town(make_raster):
-    """A raster of blobs."""
-    rng = np.random.default_rng(2)
-    image = rng.integers(0, 2, (12, 15)).repeat(9, 0).repeat(9, 1) * np.uint8(200)
-    return make_raster(image.astype(np.uint8), transform=Affine(0.5, 0, 5e5, 0, -0.5, 5e6))
-
-
-def asked(folder, model=None, **words):
-    """Options with a raster beside the footprints, in a folder."""
-    folder.mkdir(exist_ok=True)
-    plan = PlanOptions(tile=TILE, halo=HALO, blend="hann")
-    words = {"outline": "pixel", "min_area": 0, "probability": folder / "p.tif"} | words
-    return PredictOptions(model=model or PaintModel(), plan=plan, gsd="native", **words)
 
 
 def kill_one(client, after):

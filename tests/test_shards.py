@@ -12,7 +12,7 @@ import fsspec
 import numpy as np
 import pytest
 from affine import Affine
-from fakes import DyingModel, PaintModel, contents, tables
+from fakes import STRIDE, DyingModel, asked, contents, tables
 from geounet.cli.main import main
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,8 +20,7 @@ from shapely.geometry import Point
 
 from geounet.errors import OptionError, PartError, RasterError, TargetError
 from geounet.options import targets
-from geounet.plan import PlanOptions
-from geounet.predict import PredictOptions, predict
+from geounet.predict import predict
 from geounet.shards.gather import gather
 from geounet.shards.infer import Task, infer
 from geounet.shards.merge import MergeOptions, merge
@@ -31,29 +30,6 @@ from geounet.shards.shelf import shelf_of
 from geounet.surface import Anchor, Surface, SurfaceOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore::geounet.errors.GeounetWarning")
-
-TILE, HALO = 32, 8
-STRIDE = TILE - 2 * HALO
-
-
-@pytest.fixture
-def town(make_raster):
-    """A raster of blobs, with a hole of nodata that spans whole cells."""
-    rng = np.random.default_rng(2)
-    rough = rng.integers(0, 2, (12, 15)).repeat(9, 0).repeat(9, 1)[:100, :130]
-    image = (rough * 200 + rng.integers(0, 50, rough.shape)).astype(np.uint8)
-    image[image == 7] = 8
-    image[40:75, 20:110] = 7
-    return make_raster(image, transform=Affine(0.5, 0, 5e5, 0, -0.5, 5e6), nodata=7)
-
-
-def asked(folder, model=None, band_width=10_000, **words):
-    """Options with all outputs of pixels, in a folder."""
-    folder.mkdir(exist_ok=True)
-    words = {"outline": "pixel", "min_area": 0} | words
-    plan = PlanOptions(tile=TILE, halo=HALO, blend="hann", band_width=band_width)
-    sides = {"probability": folder / "p.tif", "mask": folder / "m.tif", "rle": folder / "r.json"}
-    return PredictOptions(model=model or PaintModel(), plan=plan, gsd="native", **sides | words)
 
 
 def task(raster, folder, options, share="1/1", parts=None):
