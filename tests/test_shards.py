@@ -182,6 +182,37 @@ def test_parts_of_two_runs_are_not_mixed(town, tmp_path):
     assert contents(tmp_path / "a") == {}
 
 
+def test_a_difference_is_named_by_where_it_stands(town, tmp_path, monkeypatch):
+    """Also where another group of words has one of the same name."""
+    from geounet.shards import infer as room  # noqa: PLC0415
+
+    options, facts = asked(tmp_path / "a"), room.facts_of
+
+    def otherwise(*args):
+        found = facts(*args)
+        return found | {"model": found["model"] | {"dtype": "uint16"}}
+
+    infer(task(town, tmp_path / "a", options, "1/2"))
+    monkeypatch.setattr(room, "facts_of", otherwise)
+    place = infer(task(town, tmp_path / "a", options, "2/2")).place
+    with pytest.raises(PartError, match=r"differs from .* \(facts\.model\.dtype uint8, now uint16"):
+        merged(tmp_path / "a", place, options)
+
+
+def test_what_a_mac_or_a_dead_shard_left_among_parts_is_no_part(town, tmp_path):
+    """A hidden file in the folder; and named by a glob, the state of a shard that died."""
+    options = asked(tmp_path / "a")
+    place = Path(shards(town, tmp_path / "a", options, 2))
+    (place / "._1-of-2.part").write_bytes(b"Mac OS X")
+    (place / "2-of-2.part.state").mkdir()
+    for words in ([str(place)], [*map(str, place.glob("[!.]*"))]):
+        merged(tmp_path / "a", words, options, overwrite=True)
+    (place / "2-of-2.part").unlink()
+    for words in ([str(place)], [*map(str, place.glob("[!.]*"))]):
+        with pytest.raises(PartError, match="shard 2/2 missing"):
+            merged(tmp_path / "a", words, options, overwrite=True)
+
+
 def test_parts_that_are_missing_or_there_twice_are_named(town, tmp_path):
     """By their shard, or by their file."""
     options = asked(tmp_path / "a")
