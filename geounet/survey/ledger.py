@@ -77,7 +77,7 @@ class Ledger:
             raise OutputError(f"{self._out}: cannot be written to ({error.strerror})") from error
         path = self._home / LEDGER
         with suppress(ValueError, KeyError, TypeError):
-            for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            for line in path.read_bytes().splitlines() if path.exists() else ():
                 self._take(json.loads(line))
         return self
 
