@@ -168,6 +168,29 @@ def test_what_the_first_settled_holds_for_all(town, tmp_path):
         merged(tmp_path / "a", place, options)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [({"bbox": (0, 0, 1, 1)}, "nothing of it lies on"), ({"crs": "EPSG:0"}, "CRS")],
+)
+def test_a_shard_that_is_refused_binds_no_other(town, tmp_path, words, told):
+    """It leaves nothing, so that the next one, typed right, is of the same place."""
+    options = asked(tmp_path / "a")
+    with pytest.raises(OptionError, match=told):
+        infer(task(town, tmp_path / "a", replace(options, **words)))
+    assert not (tmp_path / "a-parts").exists()
+    infer(task(town, tmp_path / "a", options))
+
+
+def test_only_what_stays_is_said_to_be_kept(town, tmp_path):
+    """A shard that died on its way to a store, or at one that others may do, leaves nothing."""
+    dying = asked(tmp_path / "a", DyingModel(29))
+    for words in ({"lasting": False}, {"parts": "memory://bucket/dying"}):
+        one = task(town, tmp_path / "a", dying, "1/2", words.pop("parts", None))
+        with pytest.raises(KeyboardInterrupt) as caught:
+            infer(one, **words)
+        assert not hasattr(caught.value, "__notes__")
+
+
 def test_parts_of_two_runs_are_not_mixed(town, tmp_path):
     """Neither on one shelf nor in a merge; the difference is named."""
     options = asked(tmp_path / "a")

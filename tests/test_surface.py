@@ -170,8 +170,12 @@ def test_the_newest_sheet_counts_by_item_then_acquisition_then_file(make_raster)
     for path, year in zip(paths, (2021, 2022, 2020), strict=True):
         dated(path, f"{year}:01:01 00:00:00")
 
+    identities = set()
+
     def winner():
-        with Surface.of(paths, SurfaceOptions(overlap="newest")).open() as reader:
+        surface = Surface.of(paths, SurfaceOptions(overlap="newest"))
+        identities.add(surface.identity)
+        with surface.open() as reader:
             return int(np.unique(whole(reader).data).item())
 
     assert winner() == 20
@@ -181,6 +185,9 @@ def test_the_newest_sheet_counts_by_item_then_acquisition_then_file(make_raster)
     item = {"stac_version": "1.0.0", "properties": {"datetime": "2023-07-01T00:00:00Z"}}
     Path(paths[2]).with_suffix(".json").write_text(json.dumps(item), encoding="utf-8")
     assert winner() == 30
+    Path(paths[2]).with_suffix(".json").unlink()
+    assert winner() == 10
+    assert len(identities) == 3, "a surface is another one when a date is"
 
 
 def test_newest_is_refused_when_a_sheet_has_no_date(make_raster):
@@ -459,6 +466,18 @@ def test_a_sheet_that_cannot_be_opened_is_named(make_raster, tmp_path):
     assert len(list(surface._lost())) == 2
     with pytest.raises(RasterError, match="none of 2 sheets"):
         Surface.of(odd[:2])
+
+
+def test_the_commonest_kind_is_one_that_sheets_have(make_raster):
+    """Most have three bands, and the commonest type is that of another: both count together."""
+    kinds = [((40, 50), 3, np.uint8), ((40, 49), 3, np.float32), ((40, 52), 1, np.uint16)]
+    paths = [
+        str(make_raster(image(shape, bands).astype(kind), transform=GRID, name=f"{at}.tif"))
+        for at, (shape, bands, kind) in enumerate(kinds)
+    ]
+    surface = Surface.of(paths)
+    assert [sheet.path for sheet in surface.sheets] == [paths[2]]
+    assert len(surface.refused) == 2
 
 
 def nine(folder, make_raster, array, seeds=range(9)):

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from geounet.errors import OptionError, OutputError, PartError
-from geounet.outputs import make_folder, staged
+from geounet.outputs import make_folder, new_folder, staged
 from geounet.shards.part import SUFFIX
 
 if TYPE_CHECKING:
@@ -110,14 +110,14 @@ class Folder:
     @contextmanager
     def desk(self, name: str, *, lasting: bool) -> Iterator[Path]:
         """Yield a path to write a file to; it is on the shelf when the block ends well."""
-        make_folder(self._folder)
-        if lasting:
-            yield self._folder / name
-            return
-        with TemporaryDirectory(prefix="geounet-") as folder:
-            yield Path(folder) / name
-            with staged(self._folder / name) as fresh:
-                shutil.copyfile(Path(folder) / name, fresh)
+        with new_folder(self._folder):
+            if lasting:
+                yield self._folder / name
+                return
+            with TemporaryDirectory(prefix="geounet-") as folder:
+                yield Path(folder) / name
+                with staged(self._folder / name) as fresh:
+                    shutil.copyfile(Path(folder) / name, fresh)
 
     def fetch(self, name: str, folder: Path) -> Path:  # noqa: ARG002 - it is there already
         """Return where a file can be read."""
