@@ -13,6 +13,7 @@ from functools import partial
 import fakes
 import numpy as np
 import pytest
+from affine import Affine
 from fakes import PaintModel, contents
 
 pytest.importorskip("distributed")
@@ -118,6 +119,25 @@ def test_a_survey_on_workers_is_that_of_one_process(client, make_raster, tmp_pat
         assert paths[0].stat().st_size == paths[1].stat().st_size
         rasters = [tmp_path / where / "p" / f"{name}.tif" for where in ("whole", "fleet")]
         assert rasters[0].read_bytes() == rasters[1].read_bytes()
+
+
+def test_a_large_scene_outside_the_area_has_no_result_and_no_error(client, make_raster, tmp_path):
+    """As a small one: nothing is to be done there, and nothing went wrong."""
+    array = np.full((130, 130), 200, np.uint8)
+    far = Affine(0.5, 0, 6e5, 0, -0.5, 5e6)
+    paths = [make_raster(array, name="a.tif"), make_raster(array, transform=far, name="b.tif")]
+    options = asked(tmp_path / "p", probability=None, bbox=(500_000, 4_999_980, 500_020, 5_000_000))
+    done = survey(
+        find_scenes([*map(str, paths)]),
+        tmp_path / "out",
+        SurveyOptions(predict=options),
+        hands=Crew(client, share_pixels=8000),
+    )
+    assert [(each.error, each.out is None) for each in done.outcomes] == [
+        (None, False),
+        (None, True),
+    ]
+    assert not list((tmp_path / "out").glob("*.parts"))
 
 
 def test_what_a_worker_warns_of_is_said_here(client, make_raster, tmp_path):
