@@ -14,8 +14,9 @@ from geounet.forgiving import Failures
 from geounet.journal import Journal
 from geounet.opening import Imagery, paths_of
 from geounet.options import PredictOptions, targets
+from geounet.order import Order
 from geounet.outputs import staged
-from geounet.predict import ordered, watched
+from geounet.predict import watched
 from geounet.prepare import Settled, bands_of, fitted, named, opened, settle_run, walk_of
 from geounet.provenance import facts_of, key_of
 from geounet.relay import relay
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from geounet.grid import Cell
-    from geounet.order import Order
     from geounet.reader import Reader
     from geounet.shards.share import Share
     from geounet.shards.shelf import Shelf
@@ -143,7 +143,8 @@ def _settled(
 
     def begun(settled: dict[str, Any]) -> tuple[dict[str, Any], Walk, Order]:
         walk = walk_of(ready, reader, Settled.of_json(settled), task.options)
-        return settled, walk, ordered(walk, targets(task.out, task.options), task.options)
+        goals, card = targets(task.out, task.options), walk.step.card
+        return settled, walk, Order.of(reader.info, walk.plan, card, goals, task.options)
 
     found = _agreed(shelf, key)
     if found is None:
