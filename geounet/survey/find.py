@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geounet.errors import RasterError
-from geounet.inputs import SUFFIXES, find_rasters
+from geounet.inputs import SUFFIXES, find_rasters, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,10 +64,7 @@ def _expanded(one: str, besides: Sequence[Path]) -> list[str]:
     if "://" in one:
         return [one]
     if path.is_dir():
-        found = sorted(str(file) for file in _below(path, {each.resolve() for each in besides}))
-        if not found:
-            raise RasterError(f"{one}: no raster there (looked for {', '.join(SUFFIXES)})")
-        return found
+        return some(sorted(map(str, _below(path, {each.resolve() for each in besides}))), one)
     if not path.exists() and not has_magic(one):
         raise RasterError(f"{one}: no such file or folder; check the path")
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
@@ -112,7 +109,7 @@ def _listed(path: Path) -> list[str]:
     if any("\0" in word for word in words):
         raise RasterError(
             f"{path}: neither a raster nor a list of some ({', '.join(SUFFIXES)}, or a text file "
-            "in UTF-8 with a path a line)"
+            "in UTF-8 with a path a line); choose another"
         )
     named = [word for word in words if word and not word.startswith("#")]
     if not named:

@@ -88,9 +88,9 @@ def units_of(scenes: Sequence[Scene], folder: Path, options: PredictOptions) -> 
     """Return each scene with its own files in the folder of footprints and those of the sides.
 
     Raises:
-        OptionError: the folder is named like a file, or footprints of several kinds are asked for.
+        OptionError: the folder is a file, or named like one, or has several kinds of footprints.
     """
-    if folder.suffix.lower() in SUFFIXES:
+    if folder.suffix.lower() in SUFFIXES or folder.is_file():
         raise OptionError(f"{len(scenes)} inputs need a folder, got {folder}; name a folder")
     if options.also:
         raise OptionError(f"a folder takes one --out, got also {options.also[0]}; leave it out")
