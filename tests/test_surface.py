@@ -603,6 +603,44 @@ def test_only_what_changed_is_inferred_again(make_raster, tmp_path, change, side
             assert (p.read(window=both[1]) == q.read(window=both[0])).all()
 
 
+class Wide(PaintModel):
+    """Each pixel is the mean of its tile."""
+
+    def __call__(self, pixels, valid):
+        """Return as many pixels as are asked for, all alike."""
+        made = super().__call__(pixels, valid)["probability"]
+        return {"probability": np.broadcast_to(made.mean((2, 3), keepdims=True), made.shape)}
+
+
+def test_what_the_edge_mirrors_is_seen_too(make_raster, tmp_path):
+    """A last tile that is narrow sees far into the surface; where that changed it is done again."""
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    shape = (160, 161)  # a column is left for the last tiles
+    places = {"base": (0, 161), "above": (143, 150)}
+
+    def write(name, seed):
+        left, right = places[name]
+        part, there = image(shape, 1, seed)[:, :, left:right], GRID @ Affine.translation(left, 0)
+        Path(make_raster(part, transform=there, name="x.tif")).rename(folder / f"{name}.tif")
+
+    def run(name):
+        plan = PlanOptions(tile=24, halo=4, band_width=16, blend="crop")
+        wanted = replace(options(probability=tmp_path / f"{name}.tif"), plan=plan, model=Wide())
+        out, scenes = tmp_path / f"{name}.gpkg", find_scenes([str(folder)])
+        survey_whole(scenes, out, SurveyOptions(predict=wanted), "first")
+        with rasterio.open(tmp_path / f"{name}.tif") as file:
+            return file.read()
+
+    write("base", 1)
+    write("above", 2)
+    before = run("again")
+    write("above", 3)
+    after = run("again")
+    assert (after == run("fresh")).all()
+    assert (after == before)[:, :, :112].all()
+
+
 def call(capsys, *words):
     """Run the command line; return its exit code and what it said."""
     code = main([str(word) for word in words])
