@@ -447,6 +447,22 @@ def test_shares_of_a_survey_are_joined_in_place(make_raster, tmp_path, capsys):
     assert main(["merge", str(out), "-o", str(tmp_path / "other")]) == 2
 
 
+def test_shares_that_were_asked_for_otherwise_are_not_joined(make_raster, tmp_path, capsys):
+    """Half of a survey with another option is named with both values, and what stands stays."""
+    for name in "abcd":
+        make_raster(np.kron(np.eye(4), np.ones((12, 12))).astype(np.uint8), name=f"{name}.tif")
+    words = ["batch", *(str(tmp_path / f"{name}.tif") for name in "abcd"), "-m", "otsu", "-q"]
+    out, gsd = str(tmp_path / "maps"), ("--gsd", "native")
+    for number, more in ((1, ()), (2, ("--min-area", "9"))):
+        assert main([*words, *gsd, "-o", out, "--shard", f"{number}/2", *more]) == 0
+    assert main(["merge", out, "-o", out]) == 2
+    told = capsys.readouterr().err
+    assert "shards 1-of-2 and 2-of-2 were asked for otherwise (min_area not given, now 9.0)" in told
+    assert not (tmp_path / "maps" / "report.html").exists()
+    assert main([*words, *gsd, "-o", out, "--shard", "2/2", "--overwrite"]) == 0
+    assert main(["merge", out, "-o", out]) == 0
+
+
 def contents_of(folder):
     """The packages of a survey's folder."""
     return {path.name: tables(path) for path in folder.glob("*.gpkg")}

@@ -112,7 +112,7 @@ def survey(
         if share is None:
             write_reports(folder, done.outcomes, facts)
         else:
-            write_share(folder, share, done.outcomes, facts)
+            write_share(folder, share, done.outcomes, facts | {"asked": asked_of(options.predict)})
     if found.stopped:
         raise SurveyError(f"stopped: {found.failed[-1].error}; --resume goes on with the rest")
     return done
