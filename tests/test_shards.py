@@ -463,6 +463,27 @@ def test_shares_that_were_asked_for_otherwise_are_not_joined(make_raster, tmp_pa
     assert main(["merge", out, "-o", out]) == 0
 
 
+def test_a_share_of_a_survey_counts_its_own_scenes(make_raster, tmp_path, monkeypatch):
+    """Its progress ends where it is done, not at the scenes of all."""
+    seen = []
+
+    class Heard:
+        def __init__(self, *_, **__):
+            pass
+
+        def __enter__(self):
+            return lambda done, total, *_: seen.append((done, total))
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr("geounet.cli.batch.Bar", Heard)
+    rasters = [str(make_raster(np.eye(40, dtype=np.uint8), name=f"{each}.tif")) for each in "abcd"]
+    words = ["-o", str(tmp_path / "maps"), "-m", "otsu", "--gsd", "native", "--shard", "1/2"]
+    assert main(["batch", *rasters, *words]) == 0
+    assert seen[-1][0] == seen[-1][1] < 4
+
+
 def contents_of(folder):
     """The packages of a survey's folder."""
     return {path.name: tables(path) for path in folder.glob("*.gpkg")}

@@ -134,6 +134,7 @@ class _Found:
                 "folder, or pass --overwrite to remove what was made of them"
             )
         todo = [each for each in units if asked.overwrite or not self._is_done(each)]
+        make_ready([_checked(unit, ledger.names) for unit in todo])
         self._todo = {unit.name: _prepared(unit, ledger.names) for unit in todo}
         ledger.open(key, again=asked.overwrite)
         for name in gone:
@@ -179,20 +180,21 @@ class _Found:
         return self._ledger.is_done(unit, self._identities[unit.name])
 
 
-def _prepared(unit: Unit, known: Collection[str]) -> Unit:
-    """Return a unit as it is carried out: gone on with where that is possible, else anew.
+def _checked(unit: Unit, known: Collection[str]) -> Unit:
+    """Return a unit as it is checked: what is not of this survey is not replaced."""
+    asked = unit.options
+    replaces = asked.overwrite or unit.name in known
+    resumes = asked.resume and asked.embeddings is None and not replaces
+    return replace(unit, options=replace(asked, overwrite=replaces, resume=resumes))
 
-    Raises:
-        GeounetError: its outputs are in the way, and not of this survey.
-    """
-    asked, ours = unit.options, unit.name in known
+
+def _prepared(unit: Unit, known: Collection[str]) -> Unit:
+    """Return a unit as it is carried out: gone on with where that is possible, else anew."""
+    asked = unit.options
     resumes = asked.embeddings is None and not asked.overwrite
-    replaces = asked.overwrite or ours
-    words = replace(asked, overwrite=replaces, resume=asked.resume and resumes and not replaces)
-    make_ready([replace(unit, options=words)])
-    there = any(path.exists() for path in unit.targets.paths)
-    options = replace(asked, overwrite=not resumes, resume=resumes)
-    return replace(unit, options=options, ours=replaces or not there)
+    ours = asked.overwrite or unit.name in known
+    ours = ours or not any(path.exists() for path in unit.targets.paths)
+    return replace(unit, options=replace(asked, overwrite=not resumes, resume=resumes), ours=ours)
 
 
 def _passed(outcome: Outcome, unit: Unit) -> Outcome:

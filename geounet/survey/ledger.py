@@ -68,6 +68,8 @@ class Ledger:
         Raises:
             OutputError: another run is at it, or it cannot be written to.
         """
+        places = (self._home, *self._home.parents)
+        self._made = [folder for folder in places if not folder.exists()]
         make_folder(self._home)
         try:
             self._lock = Lock(self._home / LOCK)
@@ -90,7 +92,8 @@ class Ledger:
         if self._key is None:  # nothing was ever done here
             with suppress(OSError):
                 (self._home / LOCK).unlink()
-                self._home.rmdir()
+                for folder in self._made:
+                    folder.rmdir()
         self._lock.release()
 
     @property

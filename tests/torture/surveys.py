@@ -108,6 +108,11 @@ CASES = [
           before=within("in", raster()), verdict=OK),
     batch("a file where the folder should be", raster(), "need a folder", before=put("maps")),
     batch("a map of another hand", raster(), "exists already", before=file("maps/a.gpkg", b"mine")),
+    batch("a mask of another hand", raster(), "exists already", "--mask", "{out}/m", before=file("m/a.tif")),
+    batch("a mask of another hand, for a share", raster(), "exists already", "--mask", "{out}/m", "--shard", "1/1",
+          before=file("m/a.tif")),
+    Case("a mask of another hand, for several", both(raster(), raster("b.tif")), "exists already", words=(
+         "predict", "{in}", "-o", "{out}/maps", "--mask", "{out}/m", "-m", "{model}"), before=file("m/b.tif")),
     batch("an option out of range", raster(), "threshold must lie", "--threshold", "7"),
     batch("a mask over a sheet", nothing, "is an input of the survey", "--mask", "{out}/in", "-f",
           of=("{out}/in",), before=within("in", raster())),
