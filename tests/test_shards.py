@@ -357,6 +357,24 @@ def test_parts_may_lie_anywhere_that_fsspec_knows(town, tmp_path):
         infer(task(town, tmp_path / "a", options, parts="nowhere://x"))
 
 
+@pytest.mark.parametrize(
+    ("call", "do"),
+    [
+        ("ls", lambda shelf: shelf.names()), ("ls", lambda shelf: shelf.clear()),
+        ("cat_file", lambda shelf: shelf.agreed()), ("pipe_file", lambda shelf: shelf.agree({})),
+    ],
+)  # fmt: skip
+def test_a_store_that_cannot_be_reached_is_named(monkeypatch, call, do):
+    """In a line with its address, whatever was wanted of it."""
+
+    def away(*_args, **_words):
+        raise PermissionError("no key for it")
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), call, away)
+    with pytest.raises(PartError, match=r"memory://bucket/x: cannot be reached \(no key for it\);"):
+        do(shelf_of("memory://bucket/x"))
+
+
 def test_blocks_that_cannot_be_read_stay_failed(town, tmp_path, monkeypatch):
     """With --on-error skip a merge tells of them as one process does."""
     from geounet.raster import RasterReader  # noqa: PLC0415
