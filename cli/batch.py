@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .known import files
-from .options import SIDES, draws, infers, predict_options
+from .options import SIDES, draws, infers, predict_options, says
 from .progress import Bar
 from .settings import configured
 from .shard import infer_shares
@@ -51,9 +51,7 @@ SOME_FAILED = 3
 )  # fmt: skip
 @configured
 @spreads
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
+@says
 def command(
     inputs: tuple[str, ...],
     out: Path,
@@ -78,9 +76,9 @@ def command(
     from geounet.errors import OptionError
     from geounet.survey.find import find_scenes
     from geounet.survey.job import SurveyOptions, survey
+    from geounet.survey.shares import scenes_of
     from geounet.survey.workers import hands_of
 
-    rest.pop("verbose")
     spread = Spread.taken(rest, workers)
     sides = (rest[side] for side in SIDES if rest[side] is not None)
     scenes = find_scenes(inputs, [out, *sides])
@@ -95,7 +93,8 @@ def command(
         raise OptionError(f"--overlap is for one surface, got the folder {out}; name a FILE.gpkg")
     with spread.crew() as crew, Bar(out.name, "scene", quiet=quiet) as bar:
         hands = crew or hands_of(options.predict, workers)
-        tell = Told(bar, len(scenes))
+        mine = scenes if spread.share is None else scenes_of(scenes, spread.share)
+        tell = Told(bar, len(mine))
         found = survey(scenes, out, options, hands=hands, progress=tell.progress, told=tell.outcome)
     if as_json:
         click.echo(json.dumps(found.as_dict()))

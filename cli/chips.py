@@ -11,7 +11,7 @@ import click
 
 from .kinds import NAMES, Numbers
 from .known import files
-from .options import tells
+from .options import ALLOW_VRT, tells
 from .progress import Bar
 
 
@@ -58,7 +58,7 @@ from .progress import Bar
     "--sheet", type=click.Path(path_type=Path),
     help="Also write a contact sheet to look at (.png).",
 )  # fmt: skip
-@click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
+@ALLOW_VRT
 @tells
 def command(
     rasters: tuple[str, ...], labels: Path, out: Path, *, as_json: bool, quiet: bool, **rest: Any

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -58,15 +57,14 @@ def command(*, model: str, as_json: bool) -> None:
 
 
 def _system() -> dict[str, str]:
-    from geounet.backends.machine import cpu_flags, cpu_name, package_version
+    from geounet.backends.machine import cores, cpu_flags, cpu_name, package_version
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": cpu_name(),
         "instructions": " ".join(cpu_flags()) or "unknown",
-        "cores": str(cores),
+        "cores": str(cores()),
         **{package: package_version(package) for package in PACKAGES},
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import tells
+from .options import ALLOW_VRT, tells
 from .progress import Bar
 
 
@@ -52,7 +52,7 @@ from .progress import Bar
     "--stride", type=click.IntRange(1),
     help="Pixels from seam to seam of the prediction's tiles, tile - 2 halo: F1 by distance.",
 )  # fmt: skip
-@click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
+@ALLOW_VRT
 @tells
 def command(
     prediction: Path, truth: Path, out: Path, *, as_json: bool, quiet: bool, **rest: Any

@@ -10,7 +10,7 @@ import click
 
 from .kinds import Auto
 from .known import files
-from .options import predict_options, sees
+from .options import predict_options, sees, tells
 from .progress import Bar
 
 CHANNEL = Auto("mean")
@@ -30,10 +30,7 @@ CHANNEL = Auto("mean")
 )  # fmt: skip
 @click.option("--class", "of_class", help="Class that Grad-CAM explains.  [the first]")
 @sees
-@click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
+@tells
 def command(raster: str, out: Path, *, as_json: bool, quiet: bool, **rest: Any) -> None:
     """Show where a network looks when it finds buildings.
 
@@ -42,7 +39,6 @@ def command(raster: str, out: Path, *, as_json: bool, quiet: bool, **rest: Any) 
     from geounet.explain.job import explain
     from geounet.explain.task import ExplainOptions
 
-    rest.pop("verbose")
     words = ("layer", "channel", "of_class", "overlay")
     options = ExplainOptions(**{word: rest.pop(word) for word in words})
     with Bar(Path(raster).name, "tile", quiet=quiet) as bar:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .known import files
+from .options import ALLOW_VRT, tells
 from .progress import Bar
 
 if TYPE_CHECKING:
@@ -47,11 +48,8 @@ SOME_FAILED = 3
     "--report", type=click.Path(path_type=Path),
     help="Also write one page to look at (.html); needs the raster.",
 )  # fmt: skip
-@click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
-@click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
+@ALLOW_VRT
+@tells
 def command(
     parts: tuple[str, ...],
     out: tuple[Path, ...],
@@ -75,7 +73,6 @@ def command(
     from geounet.survey.shares import is_shared, join
     from geounet.targets import Targets
 
-    sides.pop("verbose")
     if len(parts) == 1 and is_shared(Path(parts[0])):
         if out != (Path(parts[0]),) or any(sides.values()):
             raise click.UsageError(f"the shards of a survey are joined in place; --out {parts[0]}")

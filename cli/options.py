@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .kinds import AUTO, BANDS, BBOX, GSD, SCALE, SIZE
 from .known import models
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Command = Callable[..., Any]
 
+
+def gives(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return what gives a command some options, in this order."""
+
+    def given(command: Command) -> Command:
+        return reduce(lambda done, option: option(done), reversed(options), command)
+
+    return given
+
+
+ALLOW_VRT = click.option(
+    "--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder."
+)
+OVERWRITE = click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+VERBOSE = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False,
+    help="What was chosen and why; tracebacks.",
+)  # fmt: skip
+"""`main` looks for it itself."""
 SEEING = (
     click.option(
         "-m",
@@ -66,7 +88,7 @@ SEEING = (
         type=SIZE,
         help="Memory the process may take, such as 2GB.  [2GB on a CPU, more where it must]",
     ),
-    click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder."),
+    ALLOW_VRT,
 )
 """Which model, and how it sees a raster."""
 ENGINE = (
@@ -118,31 +140,7 @@ FILLED = (
 PLANNED = ("tile", "halo", "blend", "threshold", "batch_size", "max_memory")
 
 
-OVERWRITE = click.option("-f", "--overwrite", is_flag=True, help="Replace outputs that exist.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
-VERBOSE = click.option(
-    "-v", "--verbose", is_flag=True, expose_value=False,
-    help="What was chosen and why; tracebacks.",
-)  # fmt: skip
-"""`main` looks for it itself."""
-
-
-def tells(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of what it may replace and what it says; they stand last."""
-    for option in (VERBOSE, QUIET, JSON, OVERWRITE):
-        command = option(command)
-    return command
-
-
-def infers(command: Callable[..., int | None]) -> Callable[..., int | None]:
-    """Give a command the options of inference: which model, how, and on what."""
-    for option in reversed(SEEING + ENGINE):
-        command = option(command)
-    return command
-
-
-DRAWN = (
+WANTED = (
     click.option(
         "--aoi",
         type=click.Path(path_type=Path),
@@ -157,6 +155,9 @@ DRAWN = (
         type=click.IntRange(0),
         help="The same in pixels, for rasters without a CRS.",
     ),
+)
+"""Where footprints are wanted, and which."""
+OUTLINED = (
     click.option(
         "--outline",
         type=click.Choice(["regular", "smooth", "pixel"]),
@@ -168,7 +169,7 @@ DRAWN = (
     click.option("--split", is_flag=True, help="Part blobs that are several buildings."),
     click.option("--crs", help="CRS of the output; GeoJSON has its own.  [the raster's]"),
 )
-"""Where footprints are wanted, and how they are drawn."""
+"""How they are drawn."""
 SIDES = {
     "probability": "the probability raster (COG)",
     "mask": "the class raster (COG)",
@@ -180,27 +181,26 @@ SIDES = {
 """Outputs beside the footprints."""
 
 
-def draws(command: Callable[..., int | None]) -> Callable[..., int | None]:
-    """Give a command the options of footprints and of what is written beside them."""
-    path = click.Path(path_type=Path)
-    sides = (click.option(f"--{s}", type=path, help=f"Also write {SIDES[s]}.") for s in SIDES)
-    for option in reversed((*sides, *DRAWN, *FILLED)):
-        command = option(command)
-    return command
-
-
-def sees(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a model that is looked into: no engine, no seams."""
-    for option in reversed(SEEING):
-        command = option(command)
-    return command
-
-
-def fills(command: Callable[..., int | None]) -> Callable[..., int | None]:
-    """Give a command the options of small holes."""
-    for option in reversed(FILLED):
-        command = option(command)
-    return command
+infers = gives(*SEEING, *ENGINE)
+"""Gives a command the options of inference: which model, how, and on what."""
+sees = gives(*SEEING)
+"""Those of a model that is looked into: no engine, no seams."""
+outlines = gives(*FILLED, *OUTLINED)
+"""Those of how footprints are drawn."""
+draws = gives(
+    *(
+        click.option(f"--{side}", type=click.Path(path_type=Path), help=f"Also write {what}.")
+        for side, what in SIDES.items()
+    ),
+    *WANTED,
+    *OUTLINED,
+    *FILLED,
+)
+"""Those of footprints, and of what is written beside them."""
+says = gives(JSON, QUIET, VERBOSE)
+"""Those of what a command says; they stand last."""
+tells = gives(OVERWRITE, JSON, QUIET, VERBOSE)
+"""Those of what it may replace, too."""
 
 
 def inference(rest: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,6 @@ def command(
     """
     from geounet.forecast.job import Forecaster
 
-    rest.pop("verbose")
     told = []
     forecaster = Forecaster()
     for raster, target, options in _jobs(inputs, out, rest):

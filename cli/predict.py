@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .known import files, footprints
-from .options import draws, infers, predict_options
+from .options import draws, infers, predict_options, says
 from .progress import Bar
 from .settings import configured
 from .shard import infer_shares, share_of
@@ -58,9 +58,7 @@ SHOWN = 5
     help="Infer the I-th of N shares alone, into a part; geounet merge joins the parts.",
 )  # fmt: skip
 @click.option("--parts", help="Folder or URL of the parts of --shard.  [OUT.parts]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
+@says
 def command(
     inputs: tuple[str, ...],
     out: tuple[Path, ...],
@@ -82,7 +80,6 @@ def command(
     from geounet.survey.work import files_of
 
     rasters = find_rasters(inputs)
-    rest.pop("verbose")
     share = share_of(shard, parts)
     options = predict_options({**rest, "also": out[1:]})
     jobs = files_of(rasters, out[0], options)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .known import files
-from .options import JSON, VERBOSE, tells
+from .options import ALLOW_VRT, JSON, VERBOSE, tells
 from .progress import Bar
 
 ORDER = click.option(
@@ -47,7 +47,7 @@ def command() -> None:
 @click.option(
     "--like", type=click.Path(path_type=Path), help="Raster whose grid a vector file is drawn on."
 )
-@click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
+@ALLOW_VRT
 @tells
 def encode(
     inputs: tuple[str, ...], out: Path, *, listed: bool, as_json: bool, quiet: bool, **rest: Any

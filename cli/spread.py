@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from .options import gives
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from geounet.fleet.crew import Crew
     from geounet.shards.share import Share
@@ -34,11 +36,7 @@ SPREADING = (
 )  # fmt: skip
 
 
-def spreads(command: Callable[..., int | None]) -> Callable[..., int | None]:
-    """Give a command the options that spread its work."""
-    for option in reversed(SPREADING):
-        command = option(command)
-    return command
+spreads = gives(*SPREADING)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .known import files, footprints
-from .options import fills
+from .options import ALLOW_VRT, outlines, tells
 from .progress import Bar
 from .settings import configured
 
@@ -34,23 +34,10 @@ from .settings import configured
 )
 @click.option("--min-area", type=float, help="Smaller footprints are dropped, m².")
 @click.option("--min-pixels", type=click.IntRange(0), help="The same in pixels.")
-@fills
-@click.option(
-    "--outline",
-    type=click.Choice(["regular", "smooth", "pixel"]),
-    default="regular",
-    show_default=True,
-    help="Right-angled, simplified, or exact pixel edges.",
-)
-@click.option("--tolerance", type=float, help="How far an outline may move, m.  [four pixels]")
-@click.option("--split", is_flag=True, help="Part blobs that are several buildings.")
-@click.option("--crs", help="CRS of the output; GeoJSON has its own.  [the raster's]")
-@click.option("-f", "--overwrite", is_flag=True, help="Replace an output that exists.")
-@click.option("--allow-vrt", is_flag=True, help="Open a VRT with sources outside its folder.")
+@outlines
+@ALLOW_VRT
 @configured
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@tells
 def command(raster: str, out: tuple[Path, ...], *, as_json: bool, quiet: bool, **rest: Any) -> None:
     """Trace the buildings of a mask or probability raster.
 
@@ -58,7 +45,6 @@ def command(raster: str, out: tuple[Path, ...], *, as_json: bool, quiet: bool, *
     """
     from geounet.vectorize import VectorizeOptions, vectorize
 
-    rest.pop("verbose")
     with Bar(Path(raster).name, "strip", quiet=quiet) as bar:
         count = vectorize(raster, out[0], VectorizeOptions(also=out[1:], **rest), bar)
     if as_json:

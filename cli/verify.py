@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .known import files
-from .options import infers, predict_options
+from .options import infers, predict_options, says
 from .progress import Bar
 from .settings import configured
 
@@ -32,9 +32,7 @@ from .settings import configured
 )
 @infers
 @configured
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="What was chosen and why; tracebacks.")
+@says
 def command(raster: str, *, as_json: bool, quiet: bool, **rest: Any) -> None:
     """Compare the tiled result with one untiled pass, on random windows of a raster.
 
@@ -45,7 +43,6 @@ def command(raster: str, *, as_json: bool, quiet: bool, **rest: Any) -> None:
     from geounet.verify import verify
 
     windows, seed = rest.pop("windows"), rest.pop("seed")
-    rest.pop("verbose")
     options = predict_options(rest)
     with Bar(Path(raster).name, "window", quiet=quiet) as bar:
         verdict = verify(raster, options, windows=windows, seed=seed, progress=bar)

@@ -32,10 +32,10 @@ def _expanded(one: str) -> list[str]:
     path = Path(one)
     try:
         if path.is_dir():
-            return _some(sorted(map(str, filter(_is_raster, path.iterdir()))), one)
+            return some(sorted(map(str, filter(_is_raster, path.iterdir()))), one)
         if not path.exists() and glob.has_magic(one):
             matches = (Path(match) for match in glob.glob(one, recursive=True))  # noqa: PTH207
-            return _some(sorted(map(str, filter(_is_raster, matches))), one)
+            return some(sorted(map(str, filter(_is_raster, matches))), one)
     except OSError as error:
         raise RasterError(f"{one}: {(error.strerror or '').lower()}; check the path") from error
     return [one]
@@ -45,7 +45,12 @@ def _is_raster(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".") and path.suffix.lower() in SUFFIXES
 
 
-def _some(rasters: list[str], asked: str) -> list[str]:
+def some(rasters: list[str], asked: str) -> list[str]:
+    """Return rasters that were found.
+
+    Raises:
+        RasterError: there are none.
+    """
     if not rasters:
         raise RasterError(
             f"{asked}: no raster there (looked for {', '.join(SUFFIXES)}); name a file, or another "

@@ -195,13 +195,19 @@ class _Change:
         axes = zip((rows, cols), self.shift, self.before.shape, grid.shape, strict=True)
         if any(_meets_moved_edge(*axis) for axis in axes):
             return None
-        seen = shapely.box(cols[0], rows[0], cols[1], rows[1])
+        (left, right), (top, bottom) = map(_with_mirrored, (cols, rows), grid.shape[::-1])
+        seen = shapely.box(left, top, right, bottom)
         return None if len(self.changed.query(seen)) else new
 
     @property
     def _steps(self) -> tuple[int, int]:
         stride = self.plan.grid.stride
         return stride, max(self.plan.grid.band_width // stride, 1) * stride
+
+
+def _with_mirrored(seen: tuple[int, int], size: int) -> tuple[int, int]:
+    """Return what is seen along an axis with what the last edge mirrors: a last tile is narrow."""
+    return min(seen[0], 2 * size - seen[1]), seen[1]
 
 
 def _meets_moved_edge(seen: tuple[int, int], shift: int, old: int, new: int) -> bool:

@@ -23,7 +23,7 @@ from geounet.forgiving import Failures
 from geounet.journal import Journal
 from geounet.kept import INPUT, Kept, keep
 from geounet.opening import paths_of
-from geounet.options import PredictOptions, outline_options, table_options, targets
+from geounet.options import PredictOptions, targets
 from geounet.order import Order
 from geounet.prepare import (
     Settled,
@@ -36,7 +36,6 @@ from geounet.prepare import (
     settle_run,
     walk_of,
 )
-from geounet.project import check_place
 from geounet.provenance import facts_of, key_of
 from geounet.quantise import NODATA, STEPS
 from geounet.relay import relay
@@ -169,24 +168,13 @@ def _settled(
     look = Look() if goals.embeddings is None else Look(LOOK.layers)
     settled = found or carried or settle_run(ready.model, reader.info, options, look).as_json()
     walk = walk_of(ready, reader, Settled.of_json(settled), options)
-    order = ordered(walk, goals, options)
+    order = Order.of(walk.reader.info, walk.plan, walk.step.card, goals, options)
     if found is None:
         check_space(needs(order))
         state.begin(key, settled, kept=goals.embeddings is None)
     if kept is not None and carried is not None:
         kept.carry(state.folder, walk.plan, order.info, with_q=order.wants_q)
     return walk, order
-
-
-def ordered(walk: Walk, goals: Targets, options: PredictOptions) -> Order:
-    """Return what is to be made of the cells of a walk, checked."""
-    info = walk.reader.info
-    if goals.project is not None:
-        check_place(info)
-    table, outlines = table_options(info, walk.step.card, options), outline_options(info, options)
-    order = Order(info, walk.plan, goals, table, outlines)
-    order.check()
-    return order
 
 
 @contextmanager

@@ -40,6 +40,17 @@ def make_raster(tmp_path):
     return make
 
 
+@pytest.fixture
+def town(make_raster):
+    """A raster of blobs, with a hole of nodata that spans whole cells."""
+    rng = np.random.default_rng(2)
+    rough = rng.integers(0, 2, (12, 15)).repeat(9, 0).repeat(9, 1)[:100, :130]
+    image = (rough * 200 + rng.integers(0, 50, rough.shape)).astype(np.uint8)
+    image[image == 7] = 8
+    image[40:75, 20:110] = 7
+    return make_raster(image, nodata=7)
+
+
 @pytest.fixture(scope="session")
 def loopback():
     """A server on this machine that counts what it is asked for."""

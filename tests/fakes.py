@@ -10,6 +10,8 @@ import numpy as np
 from affine import Affine
 
 from geounet.card import ModelCard
+from geounet.plan import PlanOptions
+from geounet.predict import PredictOptions
 from geounet.reader import Patch, RasterInfo
 
 
@@ -128,6 +130,19 @@ class DyingModel(PaintModel):
         if self.left < 0:
             raise self.error
         return super().__call__(pixels, valid)
+
+
+TILE, HALO = 32, 8
+STRIDE = TILE - 2 * HALO
+
+
+def asked(folder, model=None, band_width=10_000, **words):
+    """Options with all outputs of pixels, in a folder."""
+    folder.mkdir(exist_ok=True)
+    words = {"outline": "pixel", "min_area": 0} | words
+    plan = PlanOptions(tile=TILE, halo=HALO, blend="hann", band_width=band_width)
+    sides = {"probability": folder / "p.tif", "mask": folder / "m.tif", "rle": folder / "r.json"}
+    return PredictOptions(model=model or PaintModel(), plan=plan, gsd="native", **sides | words)
 
 
 def tables(path):

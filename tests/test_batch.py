@@ -131,7 +131,7 @@ BAD = [
     (["{in}/*.jp2", "-o", "{out}"], "no raster there"),
     (["{in}", "-o", "{out}", "-m", "housez"], "no model 'housez'"),
     (["{in}", "-o", "{out}/a.fgb"], "need a folder"),
-    (["{in}", "-o", "{in}/0.tif"], "cannot be made"),
+    (["{in}", "-o", "{in}/0.tif"], "need a folder"),
     (["{in}", "-o", "{out}", "--resume", "-f"], "leave one of them out"),
     (["{in}", "-o", "{out}", "--workers", "0"], "--workers"),
     (["{in}", "-o", "{out}", "--threshold", "7"], "threshold must lie"),

@@ -8,7 +8,9 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 
+import fakes
 import numpy as np
 import pytest
 from affine import Affine
@@ -19,14 +21,13 @@ pytest.importorskip("distributed")
 from geounet.errors import GeounetWarning, OptionError, RasterError, TargetError
 from geounet.fleet.cluster import Cluster, connected
 from geounet.fleet.crew import Crew
-from geounet.plan import PlanOptions
-from geounet.predict import PredictOptions, predict
+from geounet.predict import predict
 from geounet.survey.find import find_scenes
 from geounet.survey.job import SurveyOptions, survey
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-TILE, HALO = 32, 8
+asked = partial(fakes.asked, mask=None, rle=None)
 
 
 class SlowModel(PaintModel):
@@ -43,22 +44,6 @@ def client():
     """Two workers, for all tests: processes that are started again when they die."""
     with connected(Cluster(workers=2)) as client:
         yield client
-
-
-@pytest.fixture
-def town(make_raster):
-    """A raster of blobs."""
-    rng = np.random.default_rng(2)
-    image = rng.integers(0, 2, (12, 15)).repeat(9, 0).repeat(9, 1) * np.uint8(200)
-    return make_raster(image.astype(np.uint8), transform=Affine(0.5, 0, 5e5, 0, -0.5, 5e6))
-
-
-def asked(folder, model=None, **words):
-    """Options with a raster beside the footprints, in a folder."""
-    folder.mkdir(exist_ok=True)
-    plan = PlanOptions(tile=TILE, halo=HALO, blend="hann")
-    words = {"outline": "pixel", "min_area": 0, "probability": folder / "p.tif"} | words
-    return PredictOptions(model=model or PaintModel(), plan=plan, gsd="native", **words)
 
 
 def kill_one(client, after):
@@ -134,6 +119,25 @@ def test_a_survey_on_workers_is_that_of_one_process(client, make_raster, tmp_pat
         assert paths[0].stat().st_size == paths[1].stat().st_size
         rasters = [tmp_path / where / "p" / f"{name}.tif" for where in ("whole", "fleet")]
         assert rasters[0].read_bytes() == rasters[1].read_bytes()
+
+
+def test_a_large_scene_outside_the_area_has_no_result_and_no_error(client, make_raster, tmp_path):
+    """As a small one: nothing is to be done there, and nothing went wrong."""
+    array = np.full((130, 130), 200, np.uint8)
+    far = Affine(0.5, 0, 6e5, 0, -0.5, 5e6)
+    paths = [make_raster(array, name="a.tif"), make_raster(array, transform=far, name="b.tif")]
+    options = asked(tmp_path / "p", probability=None, bbox=(500_000, 4_999_980, 500_020, 5_000_000))
+    done = survey(
+        find_scenes([*map(str, paths)]),
+        tmp_path / "out",
+        SurveyOptions(predict=options),
+        hands=Crew(client, share_pixels=8000),
+    )
+    assert [(each.error, each.out is None) for each in done.outcomes] == [
+        (None, False),
+        (None, True),
+    ]
+    assert not list((tmp_path / "out").glob("*.parts"))
 
 
 def test_what_a_worker_warns_of_is_said_here(client, make_raster, tmp_path):

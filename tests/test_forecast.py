@@ -174,6 +174,20 @@ def test_several_are_summed(tmp_path, capfd, bright):
     assert "3 in all" in lines[-1]
 
 
+def test_a_project_of_a_raster_without_a_place_is_refused(tmp_path, capfd, bright):
+    """By plan, predict, and the merge of its parts alike."""
+    makers.raster(crs=None, transform=None)(tmp_path)
+    words = [tmp_path / "a.tif", "-m", bright, "-o", tmp_path / "o.gpkg", "-q"]
+    project = ["--project", tmp_path / "o.qgz"]
+    code, words_told = told(capfd, *words[:-1], *project)
+    assert code == 2
+    assert "has no place" in words_told["scenes"][0]["refused"][0]
+    assert main(["predict", *map(str, words), "--shard", "1/1"]) == 0
+    for command in (["predict", *words], ["merge", tmp_path / "o.gpkg", "-o", *words[-2:]]):
+        assert main([*map(str, command + project)]) == 2
+        assert "has no place" in capfd.readouterr().err
+
+
 def test_reasons_are_heard_once():
     """The same words twice are one reason."""
     reasons = Reasons()

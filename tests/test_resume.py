@@ -8,42 +8,17 @@ import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from fakes import DyingModel, PaintModel, contents
+from fakes import STRIDE, DyingModel, PaintModel, asked, contents
 
 from geounet.errors import GeounetWarning, OptionError, OutputError, TargetError
 from geounet.footprints.formats import SUFFIXES
-from geounet.plan import PlanOptions
 from geounet.predict import PredictOptions, predict
 from geounet.state import State, is_unfinished
 
 pytestmark = pytest.mark.filterwarnings("ignore::geounet.errors.GeounetWarning")
-
-TILE, HALO = 32, 8
-STRIDE = TILE - 2 * HALO
-
-
-@pytest.fixture
-def town(make_raster):
-    """A raster of blobs, with a hole of nodata that spans whole cells."""
-    rng = np.random.default_rng(2)
-    rough = rng.integers(0, 2, (12, 15)).repeat(9, 0).repeat(9, 1)[:100, :130]
-    image = (rough * 200 + rng.integers(0, 50, rough.shape)).astype(np.uint8)
-    image[image == 7] = 8
-    image[40:75, 20:110] = 7
-    return make_raster(image, transform=Affine(0.5, 0, 5e5, 0, -0.5, 5e6), nodata=7)
-
-
-def asked(folder, model=None, **words):
-    """Options with all outputs of pixels, in a folder."""
-    folder.mkdir(exist_ok=True)
-    words = {"outline": "pixel", "min_area": 0, "band_width": 10_000} | words
-    plan = PlanOptions(tile=TILE, halo=HALO, blend="hann", band_width=words.pop("band_width"))
-    sides = {"probability": folder / "p.tif", "mask": folder / "m.tif", "rle": folder / "r.json"}
-    return PredictOptions(model=model or PaintModel(), plan=plan, gsd="native", **sides | words)
 
 
 def die(town, out, options, calls, error=KeyboardInterrupt):

@@ -12,7 +12,7 @@ import fsspec
 import numpy as np
 import pytest
 from affine import Affine
-from fakes import DyingModel, PaintModel, contents, tables
+from fakes import STRIDE, DyingModel, asked, contents, tables
 from geounet.cli.main import main
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,8 +20,7 @@ from shapely.geometry import Point
 
 from geounet.errors import OptionError, PartError, RasterError, TargetError
 from geounet.options import targets
-from geounet.plan import PlanOptions
-from geounet.predict import PredictOptions, predict
+from geounet.predict import predict
 from geounet.shards.gather import gather
 from geounet.shards.infer import Task, infer
 from geounet.shards.merge import MergeOptions, merge
@@ -31,29 +30,6 @@ from geounet.shards.shelf import shelf_of
 from geounet.surface import Anchor, Surface, SurfaceOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore::geounet.errors.GeounetWarning")
-
-TILE, HALO = 32, 8
-STRIDE = TILE - 2 * HALO
-
-
-@pytest.fixture
-def town(make_raster):
-    """A raster of blobs, with a hole of nodata that spans whole cells."""
-    rng = np.random.default_rng(2)
-    rough = rng.integers(0, 2, (12, 15)).repeat(9, 0).repeat(9, 1)[:100, :130]
-    image = (rough * 200 + rng.integers(0, 50, rough.shape)).astype(np.uint8)
-    image[image == 7] = 8
-    image[40:75, 20:110] = 7
-    return make_raster(image, transform=Affine(0.5, 0, 5e5, 0, -0.5, 5e6), nodata=7)
-
-
-def asked(folder, model=None, band_width=10_000, **words):
-    """Options with all outputs of pixels, in a folder."""
-    folder.mkdir(exist_ok=True)
-    words = {"outline": "pixel", "min_area": 0} | words
-    plan = PlanOptions(tile=TILE, halo=HALO, blend="hann", band_width=band_width)
-    sides = {"probability": folder / "p.tif", "mask": folder / "m.tif", "rle": folder / "r.json"}
-    return PredictOptions(model=model or PaintModel(), plan=plan, gsd="native", **sides | words)
 
 
 def task(raster, folder, options, share="1/1", parts=None):
@@ -192,6 +168,29 @@ def test_what_the_first_settled_holds_for_all(town, tmp_path):
         merged(tmp_path / "a", place, options)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [({"bbox": (0, 0, 1, 1)}, "nothing of it lies on"), ({"crs": "EPSG:0"}, "CRS")],
+)
+def test_a_shard_that_is_refused_binds_no_other(town, tmp_path, words, told):
+    """It leaves nothing, so that the next one, typed right, is of the same place."""
+    options = asked(tmp_path / "a")
+    with pytest.raises(OptionError, match=told):
+        infer(task(town, tmp_path / "a", replace(options, **words)))
+    assert not (tmp_path / "a-parts").exists()
+    infer(task(town, tmp_path / "a", options))
+
+
+def test_only_what_stays_is_said_to_be_kept(town, tmp_path):
+    """A shard that died on its way to a store, or at one that others may do, leaves nothing."""
+    dying = asked(tmp_path / "a", DyingModel(29))
+    for words in ({"lasting": False}, {"parts": "memory://bucket/dying"}):
+        one = task(town, tmp_path / "a", dying, "1/2", words.pop("parts", None))
+        with pytest.raises(KeyboardInterrupt) as caught:
+            infer(one, **words)
+        assert not hasattr(caught.value, "__notes__")
+
+
 def test_parts_of_two_runs_are_not_mixed(town, tmp_path):
     """Neither on one shelf nor in a merge; the difference is named."""
     options = asked(tmp_path / "a")
@@ -204,6 +203,37 @@ def test_parts_of_two_runs_are_not_mixed(town, tmp_path):
     with pytest.raises(PartError, match=r"another run than 1-of-2\.part \(min_area 0, now 9"):
         merged(tmp_path / "a", words, options)
     assert contents(tmp_path / "a") == {}
+
+
+def test_a_difference_is_named_by_where_it_stands(town, tmp_path, monkeypatch):
+    """Also where another group of words has one of the same name."""
+    from geounet.shards import infer as room  # noqa: PLC0415
+
+    options, facts = asked(tmp_path / "a"), room.facts_of
+
+    def otherwise(*args):
+        found = facts(*args)
+        return found | {"model": found["model"] | {"dtype": "uint16"}}
+
+    infer(task(town, tmp_path / "a", options, "1/2"))
+    monkeypatch.setattr(room, "facts_of", otherwise)
+    place = infer(task(town, tmp_path / "a", options, "2/2")).place
+    with pytest.raises(PartError, match=r"differs from .* \(facts\.model\.dtype uint8, now uint16"):
+        merged(tmp_path / "a", place, options)
+
+
+def test_what_a_mac_or_a_dead_shard_left_among_parts_is_no_part(town, tmp_path):
+    """A hidden file in the folder; and named by a glob, the state of a shard that died."""
+    options = asked(tmp_path / "a")
+    place = Path(shards(town, tmp_path / "a", options, 2))
+    (place / "._1-of-2.part").write_bytes(b"Mac OS X")
+    (place / "2-of-2.part.state").mkdir()
+    for words in ([str(place)], [*map(str, place.glob("[!.]*"))]):
+        merged(tmp_path / "a", words, options, overwrite=True)
+    (place / "2-of-2.part").unlink()
+    for words in ([str(place)], [*map(str, place.glob("[!.]*"))]):
+        with pytest.raises(PartError, match="shard 2/2 missing"):
+            merged(tmp_path / "a", words, options, overwrite=True)
 
 
 def test_parts_that_are_missing_or_there_twice_are_named(town, tmp_path):
@@ -327,6 +357,24 @@ def test_parts_may_lie_anywhere_that_fsspec_knows(town, tmp_path):
         infer(task(town, tmp_path / "a", options, parts="nowhere://x"))
 
 
+@pytest.mark.parametrize(
+    ("call", "do"),
+    [
+        ("ls", lambda shelf: shelf.names()), ("ls", lambda shelf: shelf.clear()),
+        ("cat_file", lambda shelf: shelf.agreed()), ("pipe_file", lambda shelf: shelf.agree({})),
+    ],
+)  # fmt: skip
+def test_a_store_that_cannot_be_reached_is_named(monkeypatch, call, do):
+    """In a line with its address, whatever was wanted of it."""
+
+    def away(*_args, **_words):
+        raise PermissionError("no key for it")
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), call, away)
+    with pytest.raises(PartError, match=r"memory://bucket/x: cannot be reached \(no key for it\);"):
+        do(shelf_of("memory://bucket/x"))
+
+
 def test_blocks_that_cannot_be_read_stay_failed(town, tmp_path, monkeypatch):
     """With --on-error skip a merge tells of them as one process does."""
     from geounet.raster import RasterReader  # noqa: PLC0415
@@ -415,6 +463,43 @@ def test_shares_of_a_survey_are_joined_in_place(make_raster, tmp_path, capsys):
     assert len((out / "report.jsonl").read_text().splitlines()) == 6
     assert contents_of(out) == contents_of(tmp_path / "whole")
     assert main(["merge", str(out), "-o", str(tmp_path / "other")]) == 2
+
+
+def test_shares_that_were_asked_for_otherwise_are_not_joined(make_raster, tmp_path, capsys):
+    """Half of a survey with another option is named with both values, and what stands stays."""
+    for name in "abcd":
+        make_raster(np.kron(np.eye(4), np.ones((12, 12))).astype(np.uint8), name=f"{name}.tif")
+    words = ["batch", *(str(tmp_path / f"{name}.tif") for name in "abcd"), "-m", "otsu", "-q"]
+    out, gsd = str(tmp_path / "maps"), ("--gsd", "native")
+    for number, more in ((1, ()), (2, ("--min-area", "9"))):
+        assert main([*words, *gsd, "-o", out, "--shard", f"{number}/2", *more]) == 0
+    assert main(["merge", out, "-o", out]) == 2
+    told = capsys.readouterr().err
+    assert "shards 1-of-2 and 2-of-2 were asked for otherwise (min_area not given, now 9.0)" in told
+    assert not (tmp_path / "maps" / "report.html").exists()
+    assert main([*words, *gsd, "-o", out, "--shard", "2/2", "--overwrite"]) == 0
+    assert main(["merge", out, "-o", out]) == 0
+
+
+def test_a_share_of_a_survey_counts_its_own_scenes(make_raster, tmp_path, monkeypatch):
+    """Its progress ends where it is done, not at the scenes of all."""
+    seen = []
+
+    class Heard:
+        def __init__(self, *_, **__):
+            pass
+
+        def __enter__(self):
+            return lambda done, total, *_: seen.append((done, total))
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr("geounet.cli.batch.Bar", Heard)
+    rasters = [str(make_raster(np.eye(40, dtype=np.uint8), name=f"{each}.tif")) for each in "abcd"]
+    words = ["-o", str(tmp_path / "maps"), "-m", "otsu", "--gsd", "native", "--shard", "1/2"]
+    assert main(["batch", *rasters, *words]) == 0
+    assert seen[-1][0] == seen[-1][1] < 4
 
 
 def contents_of(folder):

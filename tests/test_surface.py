@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from fakes import PaintModel
+from fakes import FakeReader, PaintModel
 from geounet.cli.main import main
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import CRS, Transformer
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
 from rasterio.windows import Window
 
 from geounet.errors import OptionError, RasterError, SurveyError
@@ -24,6 +26,7 @@ from geounet.plan import PlanOptions
 from geounet.predict import PredictOptions, predict, stream
 from geounet.surface import Surface, SurfaceOptions
 from geounet.surface import reader as surface_reader
+from geounet.surface.warp import Drawn
 from geounet.survey.find import find_scenes
 from geounet.survey.job import SurveyOptions
 from geounet.survey.whole import survey_whole
@@ -170,8 +173,12 @@ def test_the_newest_sheet_counts_by_item_then_acquisition_then_file(make_raster)
     for path, year in zip(paths, (2021, 2022, 2020), strict=True):
         dated(path, f"{year}:01:01 00:00:00")
 
+    identities = set()
+
     def winner():
-        with Surface.of(paths, SurfaceOptions(overlap="newest")).open() as reader:
+        surface = Surface.of(paths, SurfaceOptions(overlap="newest"))
+        identities.add(surface.identity)
+        with surface.open() as reader:
             return int(np.unique(whole(reader).data).item())
 
     assert winner() == 20
@@ -181,6 +188,9 @@ def test_the_newest_sheet_counts_by_item_then_acquisition_then_file(make_raster)
     item = {"stac_version": "1.0.0", "properties": {"datetime": "2023-07-01T00:00:00Z"}}
     Path(paths[2]).with_suffix(".json").write_text(json.dumps(item), encoding="utf-8")
     assert winner() == 30
+    Path(paths[2]).with_suffix(".json").unlink()
+    assert winner() == 10
+    assert len(identities) == 3, "a surface is another one when a date is"
 
 
 def test_newest_is_refused_when_a_sheet_has_no_date(make_raster):
@@ -260,6 +270,69 @@ def test_a_sheet_of_another_grid_lands_in_its_place(make_raster, crs, gsd, turn,
     assert not off[:, :200].any(), "a sheet that shares the pixels is copied"
     assert valid[:, 200:].sum() > 2_000
     assert np.quantile(off[:, 200:][valid[:, 200:]], 0.98) < rounds
+
+
+TURNS = {
+    "off by a part of a pixel": Affine.translation(0.4, 0.7),
+    "south up": Affine.translation(3.3, 120) @ Affine.scale(1, -1),
+    "mirrored": Affine.translation(140, 2.2) @ Affine.scale(-1, 1),
+    "rotated": Affine.translation(60, -20) @ Affine.rotation(33),
+    "sheared": Affine.translation(7, 9) @ Affine.shear(12, 5),
+    "coarser": Affine.scale(1.7),
+}
+
+
+SHAPE = (110, 125)
+
+
+def drawn(sheet, there, crs, valid=None, grid=GRID, home=HOME):
+    """A sheet on the pixels of a grid."""
+    reader = FakeReader(sheet, valid, there, CRS(crs))
+    place = FakeReader(np.zeros((1, *SHAPE)), transform=grid, crs=CRS(home)).info
+    return Drawn(reader, place).read(Window(0, 0, SHAPE[1], SHAPE[0]))
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("crs", [HOME, "EPSG:32646"])
+def test_a_sheet_is_drawn_as_gdal_draws_it(turn, crs):
+    """Bilinear between centres, up to the edge, whichever way it lies; half must hold data."""
+    sheet = image((100, 120), 2, 5)
+    valid = np.random.default_rng(6).random((100, 120)) < 0.9
+    there = GRID @ TURNS[turn]
+    x, y = Transformer.from_crs(HOME, crs, always_xy=True).transform(there.c, there.f)
+    there = Affine(there.a, there.b, x, there.d, there.e, y)
+
+    def warped(pixels, nodata=None):
+        return reproject(
+            pixels.astype(np.float32), np.zeros((len(pixels), *SHAPE), np.float32),
+            src_transform=there, src_crs=crs, dst_transform=GRID, dst_crs=HOME,
+            resampling=Resampling.bilinear, src_nodata=nodata, dst_nodata=0,
+            tolerance=0, XSCALE=1, YSCALE=1,
+        )[0]  # fmt: skip
+
+    found, expected = drawn(sheet, there, crs), warped(sheet)
+    assert found.valid.sum() > 9_000
+    assert (found.valid == (expected[0] > 0)).all()
+    assert np.abs(found.data - expected).max() < 0.51
+    found, expected = drawn(sheet, there, crs, valid), warped(np.where(valid, sheet, 0), 0)
+    share = warped(valid[None] + 1)[0] - 1
+    clear = np.abs(share - 0.5) > 1e-3
+    assert (found.valid == (share > 0.5))[clear].all()
+    both = found.valid & (expected[0] > 0)
+    assert np.abs(found.data - expected)[:, both].max() < 0.51
+
+
+@pytest.mark.parametrize("west", [179.99985, -180.00015])
+def test_a_sheet_over_the_antimeridian_is_drawn_whole(west):
+    """Longitudes go on at 180 degrees, whichever way a sheet and a surface count them."""
+    home = "EPSG:32660"
+    x, y = Transformer.from_crs("EPSG:4326", home, always_xy=True).transform(179.9999, -17.0)
+    step = 0.3 / 111_000
+    there = Affine(step, 0, west, 0, -step, -16.9999)
+    found = drawn(
+        image((150, 160)), there, "EPSG:4326", grid=Affine(0.3, 0, x, 0, -0.3, y), home=home
+    )
+    assert found.valid[:90].all()
 
 
 def test_a_resampled_sheet_leaves_no_gap_beside_its_neighbour(make_raster):
@@ -461,6 +534,18 @@ def test_a_sheet_that_cannot_be_opened_is_named(make_raster, tmp_path):
         Surface.of(odd[:2])
 
 
+def test_the_commonest_kind_is_one_that_sheets_have(make_raster):
+    """Most have three bands, and the commonest type is that of another: both count together."""
+    kinds = [((40, 50), 3, np.uint8), ((40, 49), 3, np.float32), ((40, 52), 1, np.uint16)]
+    paths = [
+        str(make_raster(image(shape, bands).astype(kind), transform=GRID, name=f"{at}.tif"))
+        for at, (shape, bands, kind) in enumerate(kinds)
+    ]
+    surface = Surface.of(paths)
+    assert [sheet.path for sheet in surface.sheets] == [paths[2]]
+    assert len(surface.refused) == 2
+
+
 def nine(folder, make_raster, array, seeds=range(9)):
     """Write 3 × 3 sheets that overlap by ten pixels, some of them of other pixels."""
     for at in seeds:
@@ -516,6 +601,44 @@ def test_only_what_changed_is_inferred_again(make_raster, tmp_path, change, side
         with rasterio.open(tmp_path / "again.tif") as p, rasterio.open(tmp_path / "fresh.tif") as q:
             both = q.window(*q.bounds), p.window(*q.bounds).round_offsets().round_lengths()
             assert (p.read(window=both[1]) == q.read(window=both[0])).all()
+
+
+class Wide(PaintModel):
+    """Each pixel is the mean of its tile."""
+
+    def __call__(self, pixels, valid):
+        """Return as many pixels as are asked for, all alike."""
+        made = super().__call__(pixels, valid)["probability"]
+        return {"probability": np.broadcast_to(made.mean((2, 3), keepdims=True), made.shape)}
+
+
+def test_what_the_edge_mirrors_is_seen_too(make_raster, tmp_path):
+    """A last tile that is narrow sees far into the surface; where that changed it is done again."""
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    shape = (160, 161)  # a column is left for the last tiles
+    places = {"base": (0, 161), "above": (143, 150)}
+
+    def write(name, seed):
+        left, right = places[name]
+        part, there = image(shape, 1, seed)[:, :, left:right], GRID @ Affine.translation(left, 0)
+        Path(make_raster(part, transform=there, name="x.tif")).rename(folder / f"{name}.tif")
+
+    def run(name):
+        plan = PlanOptions(tile=24, halo=4, band_width=16, blend="crop")
+        wanted = replace(options(probability=tmp_path / f"{name}.tif"), plan=plan, model=Wide())
+        out, scenes = tmp_path / f"{name}.gpkg", find_scenes([str(folder)])
+        survey_whole(scenes, out, SurveyOptions(predict=wanted), "first")
+        with rasterio.open(tmp_path / f"{name}.tif") as file:
+            return file.read()
+
+    write("base", 1)
+    write("above", 2)
+    before = run("again")
+    write("above", 3)
+    after = run("again")
+    assert (after == run("fresh")).all()
+    assert (after == before)[:, :, :112].all()
 
 
 def call(capsys, *words):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -62,6 +63,29 @@ def test_a_list_names_a_raster_a_line(tmp_path):
     text = "# two\na.tif\n\n./b.tif\na.tif\ngone.tif\nhttps://example.org/x/c.tif?key=1\n"
     (tmp_path / "list.txt").write_text(text)
     assert named(tmp_path / "list.txt") == ["a", "b", "c", "gone"]
+
+
+@pytest.mark.parametrize("content", [b"a\0b\n", b"\xff\n", b"a.tif\n\xff"])
+def test_what_is_no_text_is_no_list(tmp_path, content):
+    """A binary file by mistake is refused, also where its bytes are UTF-8."""
+    (tmp_path / "labels.dbf").write_bytes(content)
+    with pytest.raises(RasterError, match="neither a raster nor a list of some"):
+        find_scenes([str(tmp_path / "labels.dbf")])
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path, monkeypatch):
+    """Its scenes would be missing, and what was made of them removed, without a word."""
+    touch(tmp_path, "a.tif", "locked/b.tif")
+    there = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return there(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(RasterError, match=r"locked: cannot be read \(permission denied\)"):
+        find_scenes([str(tmp_path)])
 
 
 def test_a_glob_finds_what_it_matches(tmp_path):
@@ -364,6 +388,19 @@ def test_a_torn_ledger_is_read_as_far_as_it_goes(sheets, tmp_path):
     found = run(sheets, out, resume=True)
     assert len(found.before) == 1
     assert contents(out) == before
+
+
+def test_a_ledger_that_is_torn_in_a_letter_keeps_the_rest(make_raster, tmp_path):
+    """Names are as they are, so that the end may lie within one."""
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b\u2028", "größe"):
+        make_raster(image(), name=f"in/{name}.tif")
+    run(tmp_path / "in", tmp_path / "out")
+    ledger = tmp_path / "out/.survey/ledger.jsonl"
+    content = ledger.read_bytes()
+    ledger.write_bytes(content[: content.rindex("ö".encode()) + 1])
+    found = run(tmp_path / "in", tmp_path / "out", resume=True)
+    assert found.before == {"a", "b\u2028"}
 
 
 @pytest.mark.parametrize("error", [MemoryError, OSError, RuntimeError, ValueError])

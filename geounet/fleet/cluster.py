@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geounet.backends.machine import cores
 from geounet.errors import OptionError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _started(cluster: Cluster) -> Iterator[Client]:
     from distributed import Client, LocalCluster  # noqa: PLC0415
 
     assert cluster.workers is not None
-    threads = max((os.cpu_count() or 1) // cluster.workers, 1)
+    threads = max(cores() // cluster.workers, 1)
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": PATIENCE}),
         LocalCluster(

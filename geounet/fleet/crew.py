@@ -18,7 +18,7 @@ from geounet.options import targets
 from geounet.shards.infer import Task
 from geounet.shards.share import Share
 from geounet.shards.shelf import shelf_of
-from geounet.survey.scene import FAILS, failed, reason, succeeded
+from geounet.survey.scene import FAILS, ended, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -210,7 +210,7 @@ def _outcome(job: _Job, future: Future) -> Outcome:
     try:
         value = _value(future)
     except FAILS as error:
-        return failed(unit, reason(error), seconds)
+        return ended(unit, error, seconds)
     if job.task is None:
         outcome: Outcome = value
         return outcome

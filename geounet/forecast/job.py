@@ -19,7 +19,7 @@ from geounet.errors import RasterError
 from geounet.forecast.census import Census, census
 from geounet.forecast.pace import Pace, pace
 from geounet.forecast.reasons import Reasons, told_of_data, told_of_memory, told_of_pixels
-from geounet.options import PredictOptions, outline_options, table_options, targets
+from geounet.options import PredictOptions, targets
 from geounet.order import Order
 from geounet.prepare import card_for, checks, named, on_grid, read, settle_run, walk_of
 from geounet.preview import Part
@@ -28,9 +28,12 @@ from geounet.space import check_space, disks, needs
 from geounet.spans import at_scene, by_scene
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from geounet.backends import Model
     from geounet.prepare import Settled
     from geounet.reader import RasterInfo, Reader
+    from geounet.targets import Targets
 
 PASS = 2048
 """Edge of the part that a baseline, or a scaling by scene, is tried on."""
@@ -119,36 +122,42 @@ class Forecaster:
             reader = _opened(raster, model, options, reasons, stack)
             if reader is None or model is None:
                 return _told(raster, reasons, None if reader is None else reader.info)
-            info = reader.info
-            for check in checks(reader, model, options):
-                with reasons.heard():
-                    check()
-            told: dict[str, Any] = {"info": info, "model": card_for(model, info).name}
-            if not reasons.refused:
-                with reasons.heard():
-                    told_of_pixels(reader, card_for(model, info), reasons)
+            _fit(reader, model, options, reasons)
+            told: dict[str, Any] = {"info": reader.info}
+            told["model"] = card_for(model, reader.info).name
             with reasons.heard():
-                grid = on_grid(reader, model, options)
-                tried, looking = model, 0.0
-                if not reasons.refused:
-                    tried, looking = _tried(model, grid)
-                look = Look() if goals.embeddings is None else Look(LOOK.layers)
-                settled = settle_run(tried, grid.info, options, look)
-                told |= {"grid": grid.info, "settled": settled}
-                order = Order(grid.info, settled.plan, goals,
-                              table_options(grid.info, tried.card, options),
-                              outline_options(grid.info, options))  # fmt: skip
-                order.check()
-                check_space(needs(order))
-                found = disks(needs(order))
-                told["disk"] = sum(disk.need for disk in found)
-                told["disk_free"] = min(disk.free for disk in found)
-                told_of_memory(info.path, settled.plan.memory, free_memory(), reasons)
-                if not reasons.refused:
-                    told |= self._timed(tried, grid, info, settled, options, begun)
-                    told["seconds"] += looking
-                    told_of_data(info, told["census"], reasons)
+                for more in self._reckoned(reader, model, goals, options, reasons, begun):
+                    told |= more
         return _told(raster, reasons, **told)
+
+    def _reckoned(
+        self,
+        reader: Reader,
+        model: Model,
+        goals: Targets,
+        options: PredictOptions,
+        reasons: Reasons,
+        begun: float,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what is known of a run, step by step, as far as nothing speaks against it."""
+        grid, looking = on_grid(reader, model, options), 0.0
+        if not reasons.refused:
+            model, looking = _tried(model, grid)
+        look = Look() if goals.embeddings is None else Look(LOOK.layers)
+        settled = settle_run(model, grid.info, options, look)
+        yield {"grid": grid.info, "settled": settled}
+        order = Order.of(grid.info, settled.plan, model.card, goals, options)
+        check_space(needs(order))
+        found = disks(needs(order))
+        yield {
+            "disk": sum(disk.need for disk in found),
+            "disk_free": min(disk.free for disk in found),
+        }
+        told_of_memory(reader.info.path, settled.plan.memory, free_memory(), reasons)
+        if not reasons.refused:
+            timed = self._timed(model, grid, reader.info, settled, options, begun)
+            yield timed | {"seconds": timed["seconds"] + looking}
+            told_of_data(reader.info, timed["census"], reasons)
 
     def _timed(
         self,
@@ -175,6 +184,16 @@ class Forecaster:
         step = walk.step
         return {"census": found, "seconds": seconds, "backend": step.backend,
                 "precision": step.precision}  # fmt: skip
+
+
+def _fit(reader: Reader, model: Model, options: PredictOptions, reasons: Reasons) -> None:
+    """Hold a raster and a model against each other; if they fit, also its pixels."""
+    for check in checks(reader, model, options):
+        with reasons.heard():
+            check()
+    if not reasons.refused:
+        with reasons.heard():
+            told_of_pixels(reader, card_for(model, reader.info), reasons)
 
 
 def _told(raster: str, reasons: Reasons, info: RasterInfo | None, **more: Any) -> Forecast:  # noqa: ANN401

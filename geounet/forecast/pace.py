@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from rasterio.windows import Window
 from scipy import ndimage
 
+from geounet.backends.machine import cores
 from geounet.grid import Cell
 from geounet.walk import Tally
 
@@ -95,12 +95,6 @@ def pace(walk: Walk, filled: Sequence[Tile]) -> Pace:
         objects=objects / million,
         overlaps=walk.step.device != "cpu",
     )
-
-
-def cores() -> int:
-    """Return the cores that this process may use."""
-    known = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
 def _carried_out(walk: Walk, tile: Tile) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from geounet.prepare import Settled
 from geounet.shards.infer import place_of
 from geounet.shards.part import SUFFIX, Part
 from geounet.shards.shelf import AGREED, shelf_of
+from geounet.state import SUFFIX as STATE
 from geounet.state import differences
 
 if TYPE_CHECKING:
@@ -81,17 +82,18 @@ def _found(word: str) -> list[tuple[Shelf, str]]:
     """Return the parts that a word names, each with the shelf it lies on."""
     place = word
     if "://" not in word:
-        if Path(word).is_file() and word.endswith(SUFFIX):
-            return [(shelf_of(Path(word).parent), Path(word).name)]
-        if Path(word).is_file() and Path(word).name == AGREED:  # it lies among them: PARTS/*
-            return []
-        if not Path(word).is_dir():
-            place = place_of(Path(word))
+        path = Path(word)
+        if path.is_file() and path.name.endswith(SUFFIX):
+            return [(shelf_of(path.parent), path.name)]
+        if path.exists() and (path.name == AGREED or path.name.endswith(SUFFIX + STATE)):
+            return []  # it lies among them: PARTS/*
+        if not path.is_dir():
+            place = place_of(path)
     elif word.endswith(SUFFIX):
         place, _, name = word.rpartition("/")
         return [(shelf_of(place), name)]
     shelf = shelf_of(place)
-    names = [name for name in shelf.names() if name.endswith(SUFFIX)]
+    names = [each for each in shelf.names() if each.endswith(SUFFIX) and each[0] != "."]
     if not names:
         raise PartError(
             f"{word}: holds no part (expected what geounet predict --shard wrote: FILE{SUFFIX}, or "
@@ -126,11 +128,12 @@ def _check_same(first: Part, other: Part) -> None:
         raise PartError(f"{other.path}: differs from {first.path.name} ({'; '.join(changes)})")
 
 
-def _flat(words: dict[str, Any]) -> dict[str, Any]:
-    """Return words of words as one, without the names of the groups."""
+def _flat(words: dict[str, Any], group: str = "") -> dict[str, Any]:
+    """Return words of words as one, each by its group and its name."""
     flat: dict[str, Any] = {}
     for name, word in words.items():
-        flat |= _flat(word) if isinstance(word, dict) else {name: word}
+        at = f"{group}{name}"
+        flat |= _flat(word, f"{at}.") if isinstance(word, dict) else {at: word}
     return flat
 
 

@@ -14,24 +14,23 @@ from geounet.forgiving import Failures
 from geounet.journal import Journal
 from geounet.opening import Imagery, paths_of
 from geounet.options import PredictOptions, targets
+from geounet.order import Order
 from geounet.outputs import staged
-from geounet.predict import ordered, watched
+from geounet.predict import watched
 from geounet.prepare import Settled, bands_of, fitted, named, opened, settle_run, walk_of
 from geounet.provenance import facts_of, key_of
 from geounet.relay import relay
 from geounet.shards.part import SUFFIX, Part, Work, write_part
 from geounet.shards.run import Run
 from geounet.shards.share import cells_of
-from geounet.shards.shelf import shelf_of
+from geounet.shards.shelf import Folder, shelf_of
 from geounet.space import CELLS, check_space
 from geounet.state import State, check_state, differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from geounet.backends import Model
     from geounet.grid import Cell
-    from geounet.order import Order
     from geounet.reader import Reader
     from geounet.shards.share import Share
     from geounet.shards.shelf import Shelf
@@ -124,28 +123,45 @@ def infer(
         ready = ready.of(fitted(ready.model, reader, task.raster, options))
         told = replace(task, options=replace(options, bands=bands_of(reader.info, options)))
         with shelf.desk(task.name, lasting=lasting) as path, State(path) as state:
-            settled = settle(shelf, key, ready.model, reader, options)
-            walk = walk_of(ready, reader, Settled.of_json(settled), told.options)
-            share = _Share(told, walk, key, settled, state)
+            settled, walk, order = _settled(shelf, key, ready, reader, told)
+            kept = lasting and isinstance(shelf, Folder)
+            share = _Share(told, walk, order, key, settled, state, kept)
             return share.carry_out(path, failures, progress)
 
 
-def settle(
-    shelf: Shelf, key: dict[str, Any], model: Model, reader: Reader, options: PredictOptions
-) -> dict[str, Any]:
-    """Return engine and plan as the first that came has settled them; that may be this one.
+def _settled(
+    shelf: Shelf, key: dict[str, Any], ready: Ready, reader: Reader, task: Task
+) -> tuple[dict[str, Any], Walk, Order]:
+    """Return engine and plan as the first that came has settled them, and what follows from them.
+
+    That may be this one; what must be refused is refused before it binds the others.
 
     Raises:
         OptionError: parts of another run lie on the shelf, with the difference.
         PartError: what lies there is damaged.
     """
+
+    def begun(settled: dict[str, Any]) -> tuple[dict[str, Any], Walk, Order]:
+        walk = walk_of(ready, reader, Settled.of_json(settled), task.options)
+        goals, card = targets(task.out, task.options), walk.step.card
+        return settled, walk, Order.of(reader.info, walk.plan, card, goals, task.options)
+
+    found = _agreed(shelf, key)
+    if found is None:
+        found = settle_run(ready.model, reader.info, task.options).as_json()
+        begun(found)
+        shelf.agree({"key": key, "settled": found})
+        found = _agreed(shelf, key) or found
+    return begun(found)
+
+
+def _agreed(shelf: Shelf, key: dict[str, Any]) -> dict[str, Any] | None:
+    """Return engine and plan as they lie on a shelf; None where nobody came yet."""
     found = shelf.agreed()
     if found is None:
-        settled = settle_run(model, reader.info, options).as_json()
-        shelf.agree({"key": key, "settled": settled})
-        found = shelf.agreed() or {"key": key, "settled": settled}
+        return None
     try:
-        changes, agreed = differences(found["key"], key), dict(found["settled"])
+        changes, settled = differences(found["key"], key), dict(found["settled"])
     except (KeyError, TypeError, AttributeError) as error:
         raise PartError(f"{shelf}: run.json does not say what the run is; remove it") from error
     if changes:
@@ -153,7 +169,7 @@ def settle(
             f"{shelf}: holds parts of another run ({'; '.join(changes)}); remove them, or choose "
             "another --out or --parts"
         )
-    return agreed
+    return settled
 
 
 @dataclass(frozen=True)
@@ -162,18 +178,20 @@ class _Share:
 
     task: Task
     walk: Walk
+    order: Order
     key: dict[str, Any]
     settled: dict[str, Any]
     state: State
+    kept: bool
+    """What is done of it will be there the next time."""
 
     def carry_out(
         self, path: Path, failures: Failures | None, progress: Callable[[int, int], None]
     ) -> Done:
         """Infer what is missing, and write the part to a path."""
-        options, started = self.task.options, time.perf_counter()
-        order = ordered(self.walk, targets(self.task.out, options), options)
+        order, started = self.order, time.perf_counter()
         cells = cells_of(self.walk, self.task.share)
-        self._begin(path, order, cells)
+        self._begin(path, cells)
         with (
             order.store(self.state.folder) as store,
             Journal(self.state.folder, self.walk, store, cells) as journal,
@@ -189,10 +207,10 @@ class _Share:
             work = _work(walk, journal.pixels)
             segments = (journal.take(cell, with_q=order.wants_q) for cell in cells)
             with staged(path, folder=self.state.work) as fresh:
-                write_part(fresh, self.task.share, self._run(order), work, segments, len(cells))
+                write_part(fresh, self.task.share, self._run(), work, segments, len(cells))
         return Done(place=self.task.place, name=self.task.name, work=work, pixels_resumed=resumed)
 
-    def _begin(self, path: Path, order: Order, cells: list[Cell]) -> None:
+    def _begin(self, path: Path, cells: list[Cell]) -> None:
         """Go on with what a run that died had done, or start over."""
         options = self.task.options
         check_state(path, resume=options.resume, overwrite=options.overwrite)
@@ -200,14 +218,14 @@ class _Share:
         if found == self.settled:
             return
         pixels = sum(int(cell.core.height * cell.core.width) for cell in cells)
-        each = CELLS + (2 * self.walk.plan.classes if order.wants_q else CELLS)
+        each = CELLS + (2 * self.walk.plan.classes if self.order.wants_q else CELLS)
         check_space([(self.state.folder, round(pixels * each))])
-        self.state.begin(self.key, self.settled)
+        self.state.begin(self.key, self.settled, kept=self.kept)
 
-    def _run(self, order: Order) -> Run:
+    def _run(self) -> Run:
         raster, key = self.task.raster, self.key
         facts = facts_of(raster, self.walk, self.task.options, key)
-        return Run.of(raster, self.walk, order, key=key, settled=self.settled, facts=facts)
+        return Run.of(raster, self.walk, self.order, key=key, settled=self.settled, facts=facts)
 
 
 def _keep(walk: Walk, journal: Journal, cells: Iterator[Sums | Nothing], *, keep_q: bool) -> None:

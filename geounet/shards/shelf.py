@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from geounet.errors import OptionError, OutputError, PartError
-from geounet.outputs import make_folder, staged
+from geounet.outputs import make_folder, new_folder, staged
 from geounet.shards.part import SUFFIX
 
 if TYPE_CHECKING:
@@ -110,14 +110,14 @@ class Folder:
     @contextmanager
     def desk(self, name: str, *, lasting: bool) -> Iterator[Path]:
         """Yield a path to write a file to; it is on the shelf when the block ends well."""
-        make_folder(self._folder)
-        if lasting:
-            yield self._folder / name
-            return
-        with TemporaryDirectory(prefix="geounet-") as folder:
-            yield Path(folder) / name
-            with staged(self._folder / name) as fresh:
-                shutil.copyfile(Path(folder) / name, fresh)
+        with new_folder(self._folder):
+            if lasting:
+                yield self._folder / name
+                return
+            with TemporaryDirectory(prefix="geounet-") as folder:
+                yield Path(folder) / name
+                with staged(self._folder / name) as fresh:
+                    shutil.copyfile(Path(folder) / name, fresh)
 
     def fetch(self, name: str, folder: Path) -> Path:  # noqa: ARG002 - it is there already
         """Return where a file can be read."""
@@ -157,24 +157,22 @@ class Remote:
     def names(self) -> list[str]:
         """Return what is there, sorted."""
         self._system.invalidate_cache()
-        try:
+        there: list[str] = []
+        with suppress(FileNotFoundError), self._reached():
             there = self._system.ls(self._root, detail=False)
-        except FileNotFoundError:
-            return []
         return sorted(path.rsplit("/", 1)[-1] for path in there)
 
     def agreed(self) -> dict[str, Any] | None:
         """Return what the first that came has settled; None = nobody came yet."""
         self._system.invalidate_cache()
-        try:
+        with suppress(FileNotFoundError), self._reached():
             return _parsed(self._system.cat_file(self._at(AGREED)), self)
-        except FileNotFoundError:
-            return None
+        return None
 
     def agree(self, words: dict[str, Any]) -> None:
         """Lay down what was settled, unless somebody has by now."""
-        self._system.makedirs(self._root, exist_ok=True)
-        with suppress(FileExistsError):
+        with suppress(FileExistsError), self._reached():
+            self._system.makedirs(self._root, exist_ok=True)
             self._system.pipe_file(self._at(AGREED), json.dumps(words).encode(), mode="create")
 
     @contextmanager
@@ -199,7 +197,20 @@ class Remote:
     def clear(self) -> None:
         """Remove the parts, and what was settled; what is not ours stays."""
         for name in filter(_is_ours, self.names()):
-            self._system.rm_file(self._at(name))
+            with self._reached():
+                self._system.rm_file(self._at(name))
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Name the place where something goes wrong with it; what is there, or not, may be."""
+        try:
+            yield
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except OSError as error:
+            raise PartError(
+                f"{self._url}: cannot be reached ({error}); check the address, and who may use it"
+            ) from error
 
     def _at(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"

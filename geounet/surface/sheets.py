@@ -53,11 +53,11 @@ def read_sheets(
     known: dict[str, CRS] = {}
     for path in sorted(set(paths)):
         try:
-            reader = open_raster(path, bands=bands, allow_vrt=allow_vrt)
+            with open_raster(path, bands=bands, allow_vrt=allow_vrt) as reader:
+                info = reader.info
         except RasterError as error:
             refused.append(Refused(path, str(error)))
             continue
-        info = reader.info
         if info.crs is None:
             refused.append(Refused(path, _nowhere(path)))
             continue
@@ -68,9 +68,9 @@ def read_sheets(
 def alike(sheets: list[Sheet]) -> tuple[list[Sheet], list[Refused]]:
     """Return the sheets of the commonest bands and pixel type, and the others."""
     infos = [sheet.info for sheet in sheets]
-    bands = _commonest(infos, lambda each: each.count)
-    kind = _commonest(infos, lambda each: str(each.dtype))
-    names = _commonest([each for each in infos if any(each.names)], lambda each: each.names)
+    bands, kind = _commonest(infos, _kind) or (0, "")
+    named = [each for each in infos if any(each.names) and _kind(each) == (bands, kind)]
+    names = _commonest(named, lambda each: each.names)
     kept, refused = [], []
     for sheet in sheets:
         each, why = sheet.info, None
@@ -89,6 +89,11 @@ def alike(sheets: list[Sheet]) -> tuple[list[Sheet], list[Refused]]:
         else:
             refused.append(Refused(sheet.path, f"{sheet.path}: {why}", each))
     return kept, refused
+
+
+def _kind(info: RasterInfo) -> tuple[int, str]:
+    """Return how many bands of which pixel type."""
+    return info.count, str(info.dtype)
 
 
 def _commonest(infos: list[RasterInfo], of: Callable[[RasterInfo], Any]) -> Any:  # noqa: ANN401 - whatever `of` gives

@@ -169,9 +169,8 @@ class Surface:
     def parts(self) -> Iterator[tuple[str, str, Window]]:
         """Yield path, identity and place of each sheet, and of rasters that should be one."""
         for sheet in self.sheets:
-            files = sorted(identities(sheet.info.files))
-            dates = [str(taken(sheet.info))] if self.options.overlap == "newest" else []
-            yield os.path.abspath(sheet.path), ", ".join([*files, *dates]), sheet.window  # noqa: PTH100 - it may be a URL
+            words = [*sorted(identities(sheet.info.files)), *self._dates(sheet)]
+            yield os.path.abspath(sheet.path), ", ".join(words), sheet.window  # noqa: PTH100 - it may be a URL
         for window, error in self._lost():
             yield str(error), "refused", window
 
@@ -186,11 +185,16 @@ class Surface:
                 found.append((window, RasterError(each.why)))
         return found
 
+    def _dates(self, sheet: Placed) -> list[str]:
+        """Return when a sheet was taken, where that counts."""
+        return [str(taken(sheet.info))] if self.options.overlap == "newest" else []
+
     @cached_property
     def identity(self) -> str:
         """One line that changes when a pixel may: sheets, their files, and the rule."""
         words = [*identities(self.info.files), *(sheet.path for sheet in self.sheets)]
         words += map(str, self.lattice.transform)
+        words += (date for sheet in self.sheets for date in self._dates(sheet))
         told = sha256("\n".join(words).encode()).hexdigest()
         count = f"{len(self.sheets)} sheets in {self.info.path}"
         return f"{count}, overlap {self.options.overlap}, {told[:16]}"

@@ -34,6 +34,9 @@ STEP = 32
 EDGE = 512
 """Edge of the squares that are drawn at a time: a turned one needs twice its pixels."""
 
+HALF_TURN = 180.0
+"""Degrees: longitudes are counted up to so many either way of a sheet's middle."""
+
 FINER = 1.1
 """Times that a sheet's pixels may be smaller than the surface's and still be taken singly."""
 
@@ -131,6 +134,9 @@ class _Places:
             to_sheet = Transformer.from_crs(self.grid.crs, self.sheet.crs, always_xy=True)
             x, y = map(np.asarray, to_sheet.transform(x, y))
         with np.errstate(invalid="ignore"):  # infinite where there are no coordinates
+            if self.sheet.crs is not None and self.sheet.crs.is_geographic:
+                first = (self.sheet.bounds[0] + self.sheet.bounds[2]) / 2 - HALF_TURN
+                x = first + (x - first) % (2 * HALF_TURN)  # on over the antimeridian
             col, row = moved(~self.sheet.transform, x, y)
             rows, cols = (_between(_between(each, *down).T, *across).T for each in (row, col))
             high, wide = self.sheet.shape

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geounet.errors import RasterError
-from geounet.inputs import SUFFIXES, find_rasters
+from geounet.inputs import SUFFIXES, find_rasters, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,9 +44,13 @@ def find_scenes(asked: Sequence[str], besides: Sequence[Path] = ()) -> list[Scen
         besides: folders of outputs, which hold no scenes though they may lie among them.
 
     Raises:
-        RasterError: a folder, glob or list has no raster.
+        RasterError: a folder, glob or list has no raster, or cannot be read.
     """
-    rasters = [raster for one in asked for raster in _expanded(one, besides)]
+    try:
+        rasters = [raster for one in asked for raster in _expanded(one, besides)]
+    except OSError as error:
+        told = f"{error.filename}: cannot be read ({(error.strerror or str(error)).lower()})"
+        raise RasterError(f"{told}; check the path, and who may read it") from error
     once = {os.path.realpath(raster) if "://" not in raster else raster: raster
             for raster in reversed(rasters)}  # fmt: skip
     local = [raster for raster in once.values() if "://" not in raster]
@@ -60,10 +64,7 @@ def _expanded(one: str, besides: Sequence[Path]) -> list[str]:
     if "://" in one:
         return [one]
     if path.is_dir():
-        found = sorted(str(file) for file in _below(path, {each.resolve() for each in besides}))
-        if not found:
-            raise RasterError(f"{one}: no raster there (looked for {', '.join(SUFFIXES)})")
-        return found
+        return some(sorted(map(str, _below(path, {each.resolve() for each in besides}))), one)
     if not path.exists() and not has_magic(one):
         raise RasterError(f"{one}: no such file or folder; check the path")
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
@@ -75,9 +76,12 @@ def _below(folder: Path, besides: set[Path]) -> Iterator[Path]:
     """Yield the rasters in a folder and below; links are followed, each folder once.
 
     Folders that other surveys wrote to hold maps, no scenes.
+
+    Raises:
+        OSError: one cannot be read: what is in it must not be taken for gone.
     """
     seen = besides - {folder.resolve()}
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
         here = Path(place)
         if here.resolve() in seen or (here != folder and KEPT in folders):
             folders.clear()
@@ -87,6 +91,10 @@ def _below(folder: Path, besides: set[Path]) -> Iterator[Path]:
         yield from (here / name for name in files if _is_raster(name))
 
 
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def _is_raster(name: str) -> bool:
     return not name.startswith(".") and name.lower().endswith(SUFFIXES)
 
@@ -94,13 +102,15 @@ def _is_raster(name: str) -> bool:
 def _listed(path: Path) -> list[str]:
     """The rasters that a text file names; what is not there is a scene that fails."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
+        with path.open(encoding="utf-8-sig") as file:
+            words = [line.strip() for line in file]
+    except UnicodeDecodeError:
+        words = ["\0"]
+    if any("\0" in word for word in words):
         raise RasterError(
             f"{path}: neither a raster nor a list of some ({', '.join(SUFFIXES)}, or a text file "
-            "in UTF-8 with a path a line)"
-        ) from error
-    words = [line.strip() for line in lines]
+            "in UTF-8 with a path a line); choose another"
+        )
     named = [word for word in words if word and not word.startswith("#")]
     if not named:
         raise RasterError(f"{path}: names no raster; write a path a line")

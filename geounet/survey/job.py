@@ -114,7 +114,7 @@ def survey(
         if share is None:
             write_reports(folder, done.outcomes, facts)
         else:
-            write_share(folder, share, done.outcomes, facts)
+            write_share(folder, share, done.outcomes, facts | {"asked": asked_of(options.predict)})
     if found.stopped:
         raise SurveyError(f"stopped: {found.failed[-1].error}; --resume goes on with the rest")
     return done
@@ -136,6 +136,7 @@ class _Found:
                 "folder, or pass --overwrite to remove what was made of them"
             )
         todo = [each for each in units if asked.overwrite or not self._is_done(each)]
+        make_ready([_checked(unit, ledger.names) for unit in todo])
         self._todo = {unit.name: _prepared(unit, ledger.names) for unit in todo}
         ledger.open(key, again=asked.overwrite)
         for name in gone:
@@ -181,20 +182,21 @@ class _Found:
         return self._ledger.is_done(unit, self._identities[unit.name])
 
 
-def _prepared(unit: Unit, known: Collection[str]) -> Unit:
-    """Return a unit as it is carried out: gone on with where that is possible, else anew.
+def _checked(unit: Unit, known: Collection[str]) -> Unit:
+    """Return a unit as it is checked: what is not of this survey is not replaced."""
+    asked = unit.options
+    replaces = asked.overwrite or unit.name in known
+    resumes = asked.resume and asked.embeddings is None and not replaces
+    return replace(unit, options=replace(asked, overwrite=replaces, resume=resumes))
 
-    Raises:
-        GeounetError: its outputs are in the way, and not of this survey.
-    """
-    asked, ours = unit.options, unit.name in known
+
+def _prepared(unit: Unit, known: Collection[str]) -> Unit:
+    """Return a unit as it is carried out: gone on with where that is possible, else anew."""
+    asked = unit.options
     resumes = asked.embeddings is None and not asked.overwrite
-    replaces = asked.overwrite or ours
-    words = replace(asked, overwrite=replaces, resume=asked.resume and resumes and not replaces)
-    make_ready([replace(unit, options=words)])
-    there = any(path.exists() for path in unit.targets.paths)
-    options = replace(asked, overwrite=not resumes, resume=resumes)
-    return replace(unit, options=options, ours=replaces or not there)
+    ours = asked.overwrite or unit.name in known
+    ours = ours or not any(path.exists() for path in unit.targets.paths)
+    return replace(unit, options=replace(asked, overwrite=not resumes, resume=resumes), ours=ours)
 
 
 def _passed(outcome: Outcome, unit: Unit) -> Outcome:

@@ -68,6 +68,8 @@ class Ledger:
         Raises:
             OutputError: another run is at it, or it cannot be written to.
         """
+        places = (self._home, *self._home.parents)
+        self._made = [folder for folder in places if not folder.exists()]
         make_folder(self._home)
         try:
             self._lock = Lock(self._home / LOCK)
@@ -77,7 +79,7 @@ class Ledger:
             raise OutputError(f"{self._out}: cannot be written to ({error.strerror})") from error
         path = self._home / LEDGER
         with suppress(ValueError, KeyError, TypeError):
-            for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            for line in path.read_bytes().splitlines() if path.exists() else ():
                 self._take(json.loads(line))
         return self
 
@@ -90,7 +92,8 @@ class Ledger:
         if self._key is None:  # nothing was ever done here
             with suppress(OSError):
                 (self._home / LOCK).unlink()
-                self._home.rmdir()
+                for folder in self._made:
+                    folder.rmdir()
         self._lock.release()
 
     @property

@@ -59,14 +59,8 @@ def run_scene(unit: Unit, progress: Progress = lambda *_: None) -> Outcome:
     started = time.perf_counter()
     try:
         result = _predicted(unit, progress)
-    except OutsideError:
-        return outside(unit)
     except FAILS as error:
-        spent = time.perf_counter() - started
-        hopeless = _is_hopeless(unit, error)
-        if hopeless:
-            _drop_state(unit)
-        return failed(unit, reason(error), spent, hopeless=hopeless)
+        return ended(unit, error, time.perf_counter() - started)
     return succeeded(unit, result, time.perf_counter() - started)
 
 
@@ -93,11 +87,6 @@ def in_turn(units: Iterable[Unit], progress: Progress) -> Generator[Outcome, Non
         yield run_scene(unit, progress)
 
 
-def outside(unit: Unit) -> Outcome:
-    """Return the outcome of a unit that the area asked for does not touch: nothing, rightly."""
-    return Outcome(name=unit.name, raster=unit.raster, out=None, footprints=0, seconds=0.0)
-
-
 def succeeded(unit: Unit, result: Result, seconds: float) -> Outcome:
     """Draw what a scene's outputs show, and return their outcome."""
     with suppress(*FAILS):  # no picture is no failure
@@ -110,6 +99,20 @@ def succeeded(unit: Unit, result: Result, seconds: float) -> Outcome:
         seconds=round(seconds, 3),
         result=result.as_dict(),
     )
+
+
+def ended(unit: Unit, error: BaseException, seconds: float) -> Outcome:
+    """Return the outcome of a unit that came to no result.
+
+    Where the area asked for does not touch it that is right; of a raster that is of no use now
+    nothing that was begun is kept.
+    """
+    if isinstance(error, OutsideError):
+        return Outcome(name=unit.name, raster=unit.raster, out=None, footprints=0, seconds=0.0)
+    hopeless = _is_hopeless(unit, error)
+    if hopeless:
+        _drop_state(unit)
+    return failed(unit, _reason(error), seconds, hopeless=hopeless)
 
 
 def failed(unit: Unit, error: str, seconds: float = 0.0, *, hopeless: bool = False) -> Outcome:
@@ -125,7 +128,7 @@ def failed(unit: Unit, error: str, seconds: float = 0.0, *, hopeless: bool = Fal
     )
 
 
-def reason(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """What went wrong, in one line."""
     words = " ".join(str(error).split())
     if isinstance(error, GeounetError):

@@ -10,6 +10,7 @@ from zlib import crc32
 from geounet.errors import PartError
 from geounet.outputs import staged
 from geounet.shards.share import Share
+from geounet.state import differences
 from geounet.survey.find import KEPT
 from geounet.survey.report import write_reports
 from geounet.survey.work import Outcome
@@ -38,7 +39,7 @@ def write_share(
         folder: of the survey.
         share: which.
         outcomes: one a scene.
-        facts: what a report tells beside.
+        facts: what a report tells beside; `asked` is the key without its input.
 
     Raises:
         OutputError: it cannot be written.
@@ -57,7 +58,7 @@ def join(folder: Path) -> list[Outcome]:
     """Write the reports of a survey whose shares are all done; return the outcomes, by name.
 
     Raises:
-        PartError: a share is missing or damaged, or they are of several numbers.
+        PartError: a share is missing or damaged, or was asked for otherwise than another.
         OutputError: a report cannot be written.
     """
     told = {path.parent.name: _read(path) for path in folder.glob(f"{KEPT}/*-of-*/{TOLD}")}
@@ -71,6 +72,8 @@ def join(folder: Path) -> list[Outcome]:
     missing = [name for name in wanted if name not in told]
     if missing:
         raise PartError(f"{folder}: shards {', '.join(missing)} are missing; do them too")
+    for name in wanted[1:]:
+        _check_same(folder, wanted[0], name, told)
     outcomes = [outcome for name in wanted for outcome in told[name]["outcomes"]]
     outcomes = sorted((Outcome(**each) for each in outcomes), key=lambda each: each.name)
     facts = [told[name]["facts"] for name in wanted]
@@ -79,9 +82,19 @@ def join(folder: Path) -> list[Outcome]:
     return outcomes
 
 
+def _check_same(folder: Path, one: str, other: str, told: dict[str, dict[str, Any]]) -> None:
+    first, second = ({**told[name]["facts"]["asked"], "aoi": None} for name in (one, other))
+    if changes := differences(first, second):  # an area may lie elsewhere on another machine
+        raise PartError(
+            f"{folder}: shards {one} and {other} were asked for otherwise ({'; '.join(changes)}); "
+            "do one of them again, with --overwrite"
+        )
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         words: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = words["facts"]["asked"]
         return {name: words[name] for name in ("of", "facts", "outcomes")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PartError(f"{path}: is damaged ({error}); do its shard again") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from geounet.errors import OptionError
 from geounet.footprints.formats import SUFFIXES
 from geounet.options import SIDES, PredictOptions, targets
-from geounet.outputs import check_name, make_folder
+from geounet.outputs import check_name, new_folder
 from geounet.provenance import files_read
 from geounet.raster import open_raster
 from geounet.sources import identity
@@ -90,9 +91,9 @@ def units_of(scenes: Sequence[Scene], folder: Path, options: PredictOptions) -> 
     What is worth trying once for all of them, each is told.
 
     Raises:
-        OptionError: the folder is named like a file, or footprints of several kinds are asked for.
+        OptionError: the folder is a file, or named like one, or has several kinds of footprints.
     """
-    if folder.suffix.lower() in SUFFIXES:
+    if folder.suffix.lower() in SUFFIXES or folder.is_file():
         raise OptionError(f"{len(scenes)} inputs need a folder, got {folder}; name a folder")
     if options.also:
         raise OptionError(f"a folder takes one --out, got also {options.also[0]}; leave it out")
@@ -144,18 +145,19 @@ def planned(rasters: Sequence[str], out: Path, options: PredictOptions) -> list[
     return units_of(scenes, out, options)
 
 
-def make_ready(units: Iterable[Unit]) -> None:
-    """Make the folders of outputs, and refuse what could not be written in the end.
+def make_ready(units: Sequence[Unit]) -> None:
+    """Make the folders of outputs, and refuse what could not be written in the end; then none is.
 
     Raises:
         OptionError: an output is the input.
         OutputError: an output exists, or cannot be written.
     """
-    for unit in units:
-        for folder in {path.parent for path in unit.targets.paths}:
-            make_folder(folder)
-        words = unit.options
-        unit.targets.check(unit.raster, overwrite=words.overwrite, resume=words.resume)
+    with ExitStack() as stack:
+        for folder in {path.parent for unit in units for path in unit.targets.paths}:
+            stack.enter_context(new_folder(folder))
+        for unit in units:
+            words = unit.options
+            unit.targets.check(unit.raster, overwrite=words.overwrite, resume=words.resume)
 
 
 def check_apart(units: Sequence[Unit]) -> None:

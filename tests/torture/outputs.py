@@ -59,7 +59,8 @@ def protected(folder):
     folder.chmod(0o777)
 
 
-def _state(folder: Path) -> None:
+def state(folder: Path) -> None:
+    """What a run that died has left, its plan damaged."""
     (folder / "o.gpkg.state").mkdir()
     (folder / "o.gpkg.state/run.json").write_text("{")
     (folder / "o.gpkg.state/cells.log").write_bytes(b"cell" + b"\xff" * 90)
@@ -107,7 +108,7 @@ CASES = [
          before=lambda f: (f / "o.gpkg.state/mine").mkdir(parents=True)),
     case("a file in the way of the state", "", "{out}/o.gpkg", before=put("o.gpkg.state")),
     case("a state that is damaged", "damaged, so what was done is of no use", "{out}/o.gpkg", "--resume",
-         before=_state, verdict="warning"),
+         before=state, verdict="warning"),
     case("a folder that may not be written", "not writable", "{out}/o.gpkg",
          before=both(open_for(0o755), lock), needs_root=True),
     case("a file that may not be written", "write-protected", "{out}/o.gpkg", "-f",

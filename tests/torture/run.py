@@ -18,7 +18,7 @@ HANG = 120
 LONGEST = 300
 """Letters of a line, its folders not counted."""
 NOBODY = 65534
-UNFINISHED = re.compile(r"\.part|\.state|^\.|-journal$|-wal$|-shm$")
+UNFINISHED = re.compile(r"\.part|\.state|^\.(?!survey$)|-journal$|-wal$|-shm$")
 
 
 class Hang(BaseException):

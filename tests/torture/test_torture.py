@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from torture import labels, models, names, options, outputs, rasters, vrts
+from torture import labels, models, names, options, outputs, rasters, surveys, vrts
 from torture.run import run
 
 CASES = [
     pytest.param(case, id=f"{room.__name__.partition('.')[2]}: {case.name}")
-    for room in (rasters, names, vrts, options, outputs, models, labels)
+    for room in (rasters, names, vrts, options, outputs, models, labels, surveys)
     for case in room.CASES
 ]
 
