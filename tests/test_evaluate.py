@@ -16,10 +16,11 @@ from fakes import FakeReader
 from geounet.cli.main import main
 from pyproj import Transformer
 
+from geounet.errors import AnnotationError
 from geounet.evaluation import scan as scan_room
 from geounet.evaluation.boundary import rim
 from geounet.evaluation.pixels import PixelScore
-from geounet.evaluation.sides import Meaning, RasterSide
+from geounet.evaluation.sides import Meaning, RasterSide, open_layer
 
 PLAIN = Affine.identity()
 
@@ -309,6 +310,15 @@ def test_rasters_without_a_place_need_one_size(make_raster, files, tmp_path, cap
     many = make_raster(np.zeros((3, 120, 90), np.uint8), name="rgb.tif")
     assert run(many, files["theirs", "raster"], tmp_path / "c")[0] == 2
     assert "has 3 bands" in capsys.readouterr().err
+
+
+def test_a_feature_is_named_by_its_place_in_the_file(tmp_path):
+    """One without a geometry counts, though it is left out."""
+    shapes = [None, shapely.box(0, 0, 1, 1), shapely.box(2, 2, 3, 3)]
+    layer = geopandas.GeoDataFrame({"class": ["1", "1", "shed"]}, geometry=shapes, crs=32633)
+    layer.to_file(tmp_path / "l.geojson", driver="GeoJSON")
+    with pytest.raises(AnnotationError, match="feature 3: class is 'shed'"):
+        open_layer(tmp_path / "l.geojson", None, Meaning(values="classes"))
 
 
 def test_broken_features_are_mended_with_a_word(make_raster, files, tmp_path, capsys):

@@ -191,12 +191,26 @@ def test_a_manifest_names_images_masks_and_windows(tmp_path, make_raster):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('split = "train"', 'split = "all"', "split is 'all'; known: train"),
+        ('split = "train"', 'split = "all"', "split is 'all' .expected train"),
         ('labels = "masks"', "", "set 1: lacks labels"),
         ("images/*", "pictures/*", "no image matches"),
         ('labels = "masks"', 'labels = "."', "no mask one.png"),
         ("[[set]]", "[set", "not a TOML manifest"),
         (SET, "", r"lists no \[\[set\]\]"),
+        ("[[set]]", "[set]", r"lists no \[\[set\]\]"),
+        ("images/*", "/images/*", "'/images/.*' .expected a glob below the folder"),
+        ('"images/*.tif"', '""', "'' .expected a glob below the folder"),
+        ('"images/*.tif"', "3", "images is 3 .expected a text"),
+        ("[[set]]", "[[set]]\nwieght = 0.2", "unknown entry 'wieght'; known: weight"),
+        ("[[set]]", "[[set]]\nweight = nan", "weight is nan .expected more than 0"),
+        ("gsd = 0.5", 'gsd = "x"', "gsd is 'x' .expected a number"),
+        ("gsd = 0.5", "gsd = 0", "gsd is 0 .expected more than 0"),
+        ("window = ", "window = [0, 0]#", "window is .0, 0. .expected a whole number, "),
+        (
+            "[[set]]",
+            "[[set]]\ntowns = { count = 1 }",
+            "towns is .* .expected count, first_seed, size",
+        ),
     ],
 )
 def test_a_bad_manifest_is_refused(tmp_path, make_raster, old, new, words):
