@@ -12,6 +12,7 @@ from torch import Tensor
 from geounet.errors import ModelError
 from geounet.model import Segmenter, save_model
 from geounet.modelfile import SUFFIX
+from geounet.networks.catalogue import is_exclusive
 from geounet.networks.field import sight
 from geounet.networks.memory import bytes_per_pixel
 from geounet.networks.registry import SMP_PREFIX, build
@@ -68,9 +69,10 @@ def import_state(
     bands = options.get("bands", len(words.bands or ()) or 3)
     if bands in BANDS:
         found["bands"] = BANDS[bands]
+    maps = len(words.classes or ()) + is_exclusive(network, options)  # the background has one, too
     card = make_card(
         words, found, file, NEEDED, network=network,
-        network_options={"bands": bands, "classes": len(words.classes or ()), **options},
+        network_options={"bands": bands, "classes": maps, **options},
     )  # fmt: skip
     offline = {"encoder_weights": None} if network.startswith(SMP_PREFIX) else {}
     module = build(network, {**card.network_options, **offline}).eval()
