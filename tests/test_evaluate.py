@@ -107,6 +107,7 @@ def test_every_file_of_a_report_is_there(files, tmp_path):
     assert float(rows[0]["iou"]) == said["pixels"]["of_all_pixels"]["iou"]
     html = (out / "report.html").read_text()
     assert html.count("data:image/jpeg") == 1
+    assert all(f"{rule} {{" in html for rule in ("body", ".kicker", ".figures", ":root"))
     assert "http" not in html.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     counts = {}
     for layer in ("true_positives", "false_positives", "false_negatives"):
