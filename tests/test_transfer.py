@@ -387,13 +387,15 @@ def test_nothing_in_a_pickle_is_run(tmp_path, capsys):
         ({"a": torch.zeros(1)}, "unet", {"gsd": None, "std": None}, "pass also --gsd, --std"),
         ({"a": torch.zeros(1)}, "unet", {}, "weights do not fit network unet"),
         ({"a": torch.zeros(1)}, "vnet", {}, "unknown network 'vnet'"),
+        ({"a": torch.zeros(1)}, "pointwise", {"options": {"classes": 2}}, "1 classes, .* 2 maps"),
     ],
 )
 def test_a_state_dict_that_is_none_is_refused(tmp_path, held, network, words, match):
     """One line, nothing written."""
     torch.save(held, tmp_path / "w.pt")
+    options, said = words.get("options", {}), {k: v for k, v in words.items() if k != "options"}
     with pytest.raises(ModelError, match=match):
-        import_state(tmp_path / "w.pt", tmp_path / "m.safetensors", _said(**words), network, {})
+        import_state(tmp_path / "w.pt", tmp_path / "m.safetensors", _said(**said), network, options)
     (tmp_path / "x.pt").write_bytes(b"nothing of torch")
     with pytest.raises(ModelError, match=r"x\.pt: (holds more|not a readable)"):
         import_state(tmp_path / "x.pt", tmp_path / "m.safetensors", _said(), "unet", {})

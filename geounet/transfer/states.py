@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from geounet.errors import ModelError
-from geounet.model import Segmenter, save_model
+from geounet.model import Segmenter, check_network, save_model
 from geounet.modelfile import SUFFIX
 from geounet.networks.catalogue import is_exclusive
 from geounet.networks.field import sight
@@ -76,6 +76,7 @@ def import_state(
     )  # fmt: skip
     offline = {"encoder_weights": None} if network.startswith(SMP_PREFIX) else {}
     module = build(network, {**card.network_options, **offline}).eval()
+    check_network(card, module, file)
     try:
         module.load_state_dict(_named(state, set(module.state_dict())))
     except RuntimeError as error:
