@@ -174,6 +174,7 @@ def test_an_existing_dataset_is_replaced_only_when_asked(scene, tmp_path, capsys
     ("words", "told"),
     [
         (["--split", "0,1,1"], "shares must be 0 or more"),
+        (["--split", "1,nan,0"], "shares must be 0 or more"),
         (["--scale", "5,5"], "scale runs from black up to white"),
         (["--layer", "roofs"], "has no layer roofs"),
         (["--bands", "9"], "has no band 9"),

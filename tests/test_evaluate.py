@@ -288,6 +288,9 @@ def test_damage_is_scored_from_names(make_raster, tmp_path):
         (["--values", "damage", "--class-by", "kind"], "feature 1: kind is 'shed'"),
         (["--truth-layer", "roofs"], "has no layer roofs"),
         (["--gsd", "0"], "gsd must be above 0"),
+        (["--gsd", "nan"], "gsd must be above 0"),
+        (["--boundary-m", "0"], "a boundary reaches above 0 metres"),
+        (["--boundary-m", "inf"], "a boundary reaches above 0 metres"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(files, tmp_path, capsys, words, told):
