@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,6 +218,15 @@ def test_a_bad_manifest_is_refused(tmp_path, make_raster, old, new, words):
     """One line names the file, the set and what is wrong."""
     with pytest.raises(TrainingError, match=words):
         list(load_sheets(tmp_path, _dataset(tmp_path, make_raster, SET.replace(old, new))))
+
+
+def test_sets_of_one_folder_look_at_it_once(tmp_path, make_raster, monkeypatch):
+    """A survey has a set a sheet; their chips lie in one folder, which may hold very many."""
+    manifest = _dataset(tmp_path, make_raster, SET.partition("[data]")[0] * 3)
+    glob, looked = Path.glob, []
+    monkeypatch.setattr(Path, "glob", lambda *words: looked.append(words) or glob(*words))
+    assert len(load_sheets(tmp_path, manifest)) == 3
+    assert len(looked) == 1
 
 
 NUCLEI = """

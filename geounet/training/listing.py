@@ -58,6 +58,7 @@ class Listing:
         opened_mask.cache_clear()
         self.listed: list[Listed | Sheet] = []
         self.faults: list[str] = []
+        self.globs: dict[str, list[Path]] = {}
         self._source, self._shown = source, shown
         self._scenes: dict[str, Statistic] = {}
 

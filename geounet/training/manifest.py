@@ -127,7 +127,7 @@ def towns(table: dict[str, Any]) -> Iterator[Sheet]:
 
 def list_set(listing: Listing, folder: Path, table: dict[str, Any]) -> None:
     """Note the images of a set, and what is wrong with them."""
-    paths = [path for path in _matching(folder, table) if _included(path, table)]
+    paths = [path for path in _matching(listing, folder, table) if _included(path, table)]
     named, left_out = (_names(folder, table, key) for key in ("names", "without_names"))
     if named is not None:
         there = {name for path in paths for name in (path.stem, path.name)}
@@ -198,12 +198,16 @@ def _check(table: dict[str, Any], where: str) -> None:
         raise TrainingError(f"{where}: towns is {towns} (expected {', '.join(sorted(_TOWNS))})")
 
 
-def _matching(folder: Path, table: dict[str, Any]) -> list[Path]:
+def _matching(listing: Listing, folder: Path, table: dict[str, Any]) -> list[Path]:
+    """The images of a set, from a look at the folder that all sets of one glob share."""
+    glob: str = table["images"]
     try:
-        return sorted(folder.glob(table["images"]))
+        if glob not in listing.globs:
+            listing.globs[glob] = sorted(folder.glob(glob))
+        return listing.globs[glob]
     except (NotImplementedError, ValueError) as error:
         raise TrainingError(
-            f"{folder}: images is {table['images']!r} (expected a glob below the folder)"
+            f"{folder}: images is {glob!r} (expected a glob below the folder)"
         ) from error
 
 
