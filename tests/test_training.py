@@ -206,6 +206,7 @@ def test_a_manifest_names_images_masks_and_windows(tmp_path, make_raster):
         ("[[set]]", "[[set]]\nweight = nan", "weight is nan .expected more than 0"),
         ("gsd = 0.5", 'gsd = "x"', "gsd is 'x' .expected a number"),
         ("gsd = 0.5", "gsd = 0", "gsd is 0 .expected more than 0"),
+        ("gsd = 0.5", "gsd = 500", "a pixel is 500 m, more than a chip of 51.2 m"),
         ("window = ", "window = [0, 0]#", "window is .0, 0. .expected a whole number, "),
         (
             "[[set]]",

@@ -100,6 +100,12 @@ class Listing:
                 check_mask(truth.path, path, info.shape, None if instances else self.classes)
             part = _window(path, info.shape, window)
             own = gsd if gsd is not None else info.gsd
+            chip = self._shown.chip * self._shown.gsd_range[0]
+            if self._shown.size is None and (own or 0) > chip:
+                raise TrainingError(
+                    f"{path}: a pixel is {own:g} m, more than a chip of {chip:g} m; the recipe is "
+                    "not for such images"
+                )
             if self._shown.scene:
                 found = scene_statistic(opened(str(path), bands))
                 self._scenes.setdefault(scene or str(path), Statistic()).merge(found)
