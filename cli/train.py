@@ -99,7 +99,6 @@ def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: A
 
     Example: geounet train chips --from buildings -o mine.safetensors
     """
-    from geounet.training.dataset import open_dataset
     from geounet.training.finetune import held_out_figures, shown_few
     from geounet.training.finish import train
     from geounet.training.shown import Shown
@@ -112,12 +111,11 @@ def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: A
     recipe, options = _settings(out, rest)
     tuned = _tunes(rest)
     shown = shown_few(Shown.of(recipe)) if tuned else Shown.of(recipe)
-    asked = {name: rest[name] for name in ("labels", "manifest", "class_by")}
-    found = open_dataset(dataset, shown, **asked, weights=dict(rest["weights"]))
+    found = _opened(dataset, shown, rest)
     recipe = replace(recipe, classes=found.classes)
     provenance = {"manifest": found.name, "data": found.data, "command": _again(out, rest)}
+    before = held_out_figures(options.start, found.sheets) if tuned else {}
     if tuned:
-        before = held_out_figures(options.start, found.sheets)
         provenance["tuned"] = {"from": options.start.card.name, "on": found.name, "before": before}
     options = replace(options, provenance=provenance)
     try:
@@ -129,7 +127,7 @@ def command(dataset: Path, out: Path, *, quiet: bool, overwrite: bool, **rest: A
         stop.add_note(f"{state.path} keeps the training; add --resume to go on")
         raise
     click.echo(out)
-    if tuned:
+    if before:
         after = held_out_figures(segmenter, found.sheets)
         for word in ("iou", "f1", "threshold"):
             click.echo(f"geounet: held out: {word} {before[word]} → {after[word]}", err=True)
@@ -158,6 +156,21 @@ def _check(out: Path, state: Any, *, overwrite: bool, resume: bool) -> None:
         state.check(resume=False)
 
 
+def _opened(dataset: Path, shown: Any, rest: dict[str, Any]) -> Any:
+    """The dataset; each of its faults is told on a line of its own."""
+    from geounet.errors import TrainingError
+    from geounet.training.dataset import open_dataset
+    from geounet.training.listing import FaultyError
+
+    asked = {name: rest[name] for name in ("labels", "manifest", "class_by")}
+    try:
+        return open_dataset(dataset, shown, **asked, weights=dict(rest["weights"]))
+    except FaultyError as error:
+        for fault in error.faults:
+            click.echo(f"geounet: {' '.join(fault.split())}", err=True)
+        raise TrainingError(f"{error.head}; mend what is listed above") from error
+
+
 def _settings(out: Path, rest: dict[str, Any]) -> tuple[Any, Any]:
     """The recipe and the options of the run."""
     from geounet.model import load_model
@@ -166,7 +179,7 @@ def _settings(out: Path, rest: dict[str, Any]) -> tuple[Any, Any]:
 
     start = load_model(rest["start"]) if rest["start"] else None
     words = ("steps", "epochs", "learning_rate", "classes")
-    changes = {name: rest[name] for name in words if rest[name]}
+    changes = {name: rest[name] for name in words if rest[name] is not None}
     if rest["balances"]:
         changes["balance"] = dict(rest["balances"])
     if {"steps", "epochs"} <= set(changes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,7 +211,7 @@ def _cut(
 
 
 def _check(options: ChipsOptions, out: Path, inputs: Sequence[str | Path]) -> None:
-    if min(options.split) < 0 or options.split[0] <= 0:
+    if not (options.split[0] > 0 <= min(options.split[1:]) and sum(options.split) < math.inf):
         raise OptionError(f"shares must be 0 or more, train's above, got {options.split}")
     if options.scale is not None and not options.scale[0] < options.scale[1]:
         raise OptionError(f"scale runs from black up to white, got {options.scale}")

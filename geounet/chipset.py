@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -78,6 +78,9 @@ def write_manifest(
         classes: names of the numbers in masks; none where all that is labelled is one.
     """
     counts = Counter((row["raster"], row["split"]) for row in rows)
+    chips = defaultdict(set)
+    for row in rows:
+        chips[row["raster"], row["split"]].add(_pattern(row))
     lines = [_NOTE, *([f"classes = {_toml([*classes])}\n"] if classes else [])]
     for name, split in product(gsds, SPLITS):
         if counts[name, split]:
@@ -85,7 +88,7 @@ def write_manifest(
                 "name": name,
                 "split": split,
                 "images": f"{split}/{PARTS[0]}/*.tif",
-                "only": [f"{_literal(name)}_??????_??????"],
+                "only": sorted(chips[name, split]),
                 "labels": f"{split}/{PARTS[1]}",
                 "gsd": gsds[name],
                 "scene": name,
@@ -93,6 +96,12 @@ def write_manifest(
             }
             lines.append("[[set]]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in entries.items()))
     path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _pattern(row: dict[str, Any]) -> str:
+    """Return a glob of the chips of a raster whose place has as many digits: six, seldom more."""
+    places = ("?" * max(len(str(row[axis])), 6) for axis in ("row", "col"))
+    return "_".join((_literal(row["raster"]), *places))
 
 
 def _literal(name: str) -> str:

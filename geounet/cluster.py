@@ -18,9 +18,10 @@ from geounet.embeddings.clusters import ClusterOptions, cluster
 from geounet.embeddings.items import SUFFIXES, VECTORS, read_items
 from geounet.embeddings.labelled import read_labels
 from geounet.embeddings.names import name_clusters
+from geounet.embeddings.pictures import beside
 from geounet.embeddings.publish import write_report
-from geounet.embeddings.report import OUTPUTS, Report
-from geounet.embeddings.thumbnails import beside, open_thumbnails
+from geounet.embeddings.report import OUTPUTS, Report, mean_of
+from geounet.embeddings.thumbnails import open_thumbnails
 from geounet.errors import GeounetWarning, OptionError
 from geounet.outputs import check_target, make_folder, staged
 
@@ -195,15 +196,14 @@ def _write(report: Report, out: Path, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _said(found: Clusters, named: Names | None) -> dict[str, Any]:
-    known = found.silhouette[np.isfinite(found.silhouette)]
-    choice = asdict(found.choice)
+    mean, choice = mean_of(found.silhouette), asdict(found.choice)
     choice["silhouette"] = [None, *choice["silhouette"][1:]]  # one cluster has none
     return {
         "items": len(found.labels),
         "k": found.k,
         "sizes": np.bincount(found.labels + 1, minlength=found.k + 1)[1:].tolist(),
         "noise": int(np.count_nonzero(found.labels < 0)),
-        "silhouette": float(known.mean(dtype=np.float64)) if len(known) else None,
+        "silhouette": None if np.isnan(mean) else mean,
         "choice": choice,
         "variance_kept": found.space.explained,
         "names": None if named is None else asdict(named),

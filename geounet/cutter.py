@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import shapely
 from rasterio.windows import Window
 
-from geounet.annotations.shapes import draw, fault
+from geounet.annotations.drawn import Drawn
 from geounet.reader import Patch
 from geounet.tiff import write_tiff
 
@@ -48,13 +47,8 @@ class Cutter:
             scale: raw values that become 0 and 255 of 8 bits; None keeps pixels as they are.
         """
         self._reader, self._tile, self._scale = reader, tile, scale
-        good = [shape for shape in shapes if fault(shape.geometry) is None]
-        self.faulty = len(shapes) - len(good)
-        numbers = classes.numbers(good)
-        order = np.argsort(numbers, kind="stable")
-        self._numbers = numbers[order]
-        self._shapes = np.array([shape.geometry for shape in good], object)[order]
-        self._tree = shapely.STRtree(self._shapes)
+        self._drawn = Drawn.of(shapes, classes)
+        self.faulty = len(shapes) - len(self._drawn.shapes)
 
     def patch(self, row: int, col: int) -> Patch:
         """Return a tile; what lies beyond the raster is not valid."""
@@ -72,21 +66,15 @@ class Cutter:
 
     def write(self, patch: Patch, folder: Path, name: str) -> dict[str, Any]:
         """Write a chip and its mask, 1 = building or the class; return what the mask holds."""
-        mask, buildings = self._mask(patch)
+        mask = np.where(patch.valid, self._drawn.labels(patch.window), np.uint8(0))
         truth = Patch(mask[None], np.ones_like(patch.valid), patch.window)
         for part, made in zip(PARTS, (patch, truth), strict=True):
             info = replace(self._reader.info, dtype=made.data.dtype)
             write_tiff(folder / part / name, made, info)
-        return {"built": round(float((mask > 0).mean()), 4), "buildings": buildings}
-
-    def _mask(self, patch: Patch) -> tuple[NDArray[np.uint8], int]:
-        """Return the mask of a tile and how many outlines reach into it."""
-        rows, cols = patch.window.toslices()
-        here = shapely.box(cols.start, rows.start, cols.stop, rows.stop)
-        near = np.sort(self._tree.query(here, predicate="intersects"))
-        pairs = zip(self._shapes[near], self._numbers[near].tolist(), strict=True)
-        labels = draw([*pairs], patch.window)
-        return np.where(patch.valid, labels, 0).astype(np.uint8), len(near)
+        return {
+            "built": round(float((mask > 0).mean()), 4),
+            "buildings": len(self._drawn.near(patch.window)),
+        }
 
     def _scaled(self, data: NDArray[Any]) -> NDArray[Any]:
         if self._scale is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -125,9 +126,11 @@ def evaluate(
 def _check(options: EvaluateOptions) -> None:
     if not 0 < options.threshold <= 1:
         raise OptionError(f"threshold must lie above 0 and up to 1, got {options.threshold}")
-    if options.boundary < 1 or (options.boundary_m or 1) <= 0:
+    if options.boundary < 1:
         raise OptionError(f"a boundary reaches 1 pixel at least, got {options.boundary}; try 2")
-    if options.gsd <= 0:
+    if options.boundary_m is not None and not 0 < options.boundary_m < math.inf:
+        raise OptionError(f"a boundary reaches above 0 metres, got {options.boundary_m}; try 1")
+    if not 0 < options.gsd < math.inf:
         raise OptionError(f"gsd must be above 0, got {options.gsd}")
     if options.stride is not None and options.stride < 1:
         raise OptionError(f"a stride is 1 pixel at least, got {options.stride}")

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-_WORDS = {int: "a whole number", float: "a number", str: "a text", NoneType: "nothing"}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    NoneType: "nothing",
+}
 
 
 def is_of(value: object, hint: Any) -> bool:  # noqa: ANN401

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 from rasterio.windows import Window
 
-from geounet.annotations.classes import MOST, NAMES, class_names, write_names
+from geounet.annotations.classes import MOST, NAMES, class_names, read_names, write_names
 from geounet.annotations.coco import CATEGORY, parse_shapes
 from geounet.annotations.shapes import draw, fault
 from geounet.annotations.vector import SUFFIXES as VECTORS
@@ -20,7 +20,7 @@ from geounet.annotations.via import is_via, parse_via
 from geounet.cog import class_writer
 from geounet.contact import write_sheet
 from geounet.documents import read_json
-from geounet.errors import AnnotationError, OptionError
+from geounet.errors import AnnotationError, OptionError, TargetError
 from geounet.imagery import Imagery, grid_of
 from geounet.outputs import check_target, make_folder, staged
 
@@ -111,6 +111,7 @@ def make_masks(
         )
     drawn = _classified(jobs, class_by, options, result)
     targets = [out / job.name.with_suffix(".tif") for job in jobs]
+    _check_names(out / NAMES, result.classes, options)
     _check(targets, [annotations, *(job.raster for job in jobs)], options)
     for done, (job, target, shapes) in enumerate(zip(jobs, targets, drawn, strict=True), 1):
         make_folder(target.parent)
@@ -121,6 +122,8 @@ def make_masks(
         progress(done, len(jobs))
     if result.classes:
         write_names(out / NAMES, result.classes)
+    else:
+        (out / NAMES).unlink(missing_ok=True)
     if options.sheet is not None:
         rows = [(job.raster, target) for job, target in zip(jobs, targets, strict=True)]
         write_sheet(options.sheet, rows)
@@ -236,6 +239,16 @@ def _check(targets: Sequence[Path], inputs: Sequence[str | Path], options: Masks
         check_target(target, inputs=inputs, overwrite=options.overwrite, suffixes=(".tif",))
     if options.sheet is not None:
         check_target(options.sheet, inputs=inputs, overwrite=options.overwrite, suffixes=(".png",))
+
+
+def _check_names(path: Path, classes: Sequence[str], options: MasksOptions) -> None:
+    """Refuse a folder whose masks number other classes."""
+    there = () if options.overwrite else read_names(path)
+    if there and there != tuple(classes):
+        raise TargetError(
+            f"{path}: the masks beside it are of {', '.join(there)}, these of "
+            f"{', '.join(classes) or 'one class'}; choose another folder, or pass --overwrite"
+        )
 
 
 def _write(path: Path, info: RasterInfo, shapes: Drawn, classes: int) -> None:

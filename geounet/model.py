@@ -158,6 +158,21 @@ def load_model(name: str | Path) -> Segmenter:
     return Segmenter(card, _built(card, path), path)
 
 
+def check_network(card: ModelCard, network: nn.Module, path: Path) -> None:
+    """Refuse a network that takes or gives something else than its card says.
+
+    Raises:
+        ModelError: other bands, or maps that are not those of its classes.
+    """
+    from geounet.networks.registry import excludes  # noqa: PLC0415
+
+    bands, maps = (getattr(network.options, name, None) for name in ("bands", "classes"))
+    if bands != len(card.bands):
+        raise ModelError(f"{path}: card has {len(card.bands)} bands, its network takes {bands}")
+    if maps not in (len(card.classes), len(card.classes) + excludes(network)):
+        raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps} maps")
+
+
 def read_golden(name: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
     """Return the golden tile `(bands, h, w)` and its expected quantised output, if there is one."""
     return read_tile(find_model(name))
@@ -181,19 +196,17 @@ def save_model(
 
 
 def _built(card: ModelCard, path: Path) -> nn.Module:
-    from geounet.networks.registry import build, excludes, total_stride  # noqa: PLC0415
+    from geounet.networks.registry import build, total_stride  # noqa: PLC0415
 
     tensors = read_weights(path)
     try:
         # the weights are here: the file must not send us to the network for others
         network = build(card.network, card.network_options, fetch=False)
-    except (TypeError, ValueError, AttributeError) as error:
+    except (ModelError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"{path}: network {card.network} cannot be built ({brief(error)}); see models list"
         ) from error
-    maps = getattr(network.options, "classes", None)
-    if maps not in (len(card.classes), len(card.classes) + excludes(network)):
-        raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps} maps")
+    check_network(card, network, path)
     try:
         network.load_state_dict(_as_torch(tensors))
     except RuntimeError as error:

@@ -135,6 +135,17 @@ def test_regions_are_chosen_and_classed_by_their_attributes(images, tmp_path):
     assert json.loads((tmp_path / "out" / "classes.json").read_text()) == {"1": "road", "2": "roof"}
 
 
+def test_masks_of_other_classes_are_not_mixed(images, tmp_path, capsys):
+    """A folder whose numbers mean something else is refused, as its file of names would be lost."""
+    road, roof = (region("rect", {"kind": kind}, x=0, y=0, width=3, height=3)
+                  for kind in ("road", "roof"))  # fmt: skip
+    assert run(via(road, roof, second=False), images, tmp_path, "--class-by", "kind")[0] == 0
+    other = via(roof, name="b.tif", second=False)
+    (images / "b.tif").write_bytes((images / "a.tif").read_bytes())
+    assert run(other, images, tmp_path, "--class-by", "kind")[0] == 2
+    assert "masks beside it are of road, roof, these of roof" in capsys.readouterr().err
+
+
 def test_missing_images_are_listed_at_the_end(images, tmp_path, capsys):
     """What is there is drawn, what is not is named, and the exit code says so."""
     content = via(RECT) | via(RECT, name="b.png") | via(RECT, name="c.png")

@@ -284,8 +284,8 @@ def test_pretrained_weights_out_of_reach_are_one_line(monkeypatch):
     [
         ({"dropout": (0.1,)}, "dropout names 1 levels, filters 4"),
         ({"softmax": True}, "softmax needs 2 classes at least"),
-        ({"up": "cubic"}, "known: transposed, nearest, bilinear"),
-        ({"initial": "zeros"}, "known: he_normal, he_uniform, glorot_uniform"),
+        ({"up": "cubic"}, "expected transposed, nearest, bilinear"),
+        ({"initial": "zeros"}, "expected he_normal, he_uniform, glorot_uniform"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(options, words):

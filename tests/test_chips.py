@@ -15,6 +15,7 @@ from geounet.cli.main import main
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geounet.chipset import write_manifest
 from geounet.places import assign
 from geounet.training.dataset import load_sheets, read_manifest
 
@@ -174,6 +175,7 @@ def test_an_existing_dataset_is_replaced_only_when_asked(scene, tmp_path, capsys
     ("words", "told"),
     [
         (["--split", "0,1,1"], "shares must be 0 or more"),
+        (["--split", "1,nan,0"], "shares must be 0 or more"),
         (["--scale", "5,5"], "scale runs from black up to white"),
         (["--layer", "roofs"], "has no layer roofs"),
         (["--bands", "9"], "has no band 9"),
@@ -186,3 +188,11 @@ def test_what_makes_no_dataset_is_one_line(scene, tmp_path, capsys, words, told)
     assert told in message
     assert message.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_chips_of_a_very_wide_raster_are_all_listed(tmp_path):
+    """A place of more than six digits is one that the manifest looks for."""
+    rows = [{"raster": "a", "split": "train", "row": 0, "col": col} for col in (0, 1_000_448)]
+    write_manifest(tmp_path / "dataset.toml", rows, {"a": 0.3})
+    (table,) = read_manifest(tmp_path / "dataset.toml").tables
+    assert table["only"] == ["a_??????_??????", "a_??????_???????"]

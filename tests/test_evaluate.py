@@ -16,10 +16,11 @@ from fakes import FakeReader
 from geounet.cli.main import main
 from pyproj import Transformer
 
+from geounet.errors import AnnotationError
 from geounet.evaluation import scan as scan_room
 from geounet.evaluation.boundary import rim
 from geounet.evaluation.pixels import PixelScore
-from geounet.evaluation.sides import Meaning, RasterSide
+from geounet.evaluation.sides import Meaning, RasterSide, open_layer
 
 PLAIN = Affine.identity()
 
@@ -106,6 +107,7 @@ def test_every_file_of_a_report_is_there(files, tmp_path):
     assert float(rows[0]["iou"]) == said["pixels"]["of_all_pixels"]["iou"]
     html = (out / "report.html").read_text()
     assert html.count("data:image/jpeg") == 1
+    assert all(f"{rule} {{" in html for rule in ("body", ".kicker", ".figures", ":root"))
     assert "http" not in html.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     counts = {}
     for layer in ("true_positives", "false_positives", "false_negatives"):
@@ -286,6 +288,9 @@ def test_damage_is_scored_from_names(make_raster, tmp_path):
         (["--values", "damage", "--class-by", "kind"], "feature 1: kind is 'shed'"),
         (["--truth-layer", "roofs"], "has no layer roofs"),
         (["--gsd", "0"], "gsd must be above 0"),
+        (["--gsd", "nan"], "gsd must be above 0"),
+        (["--boundary-m", "0"], "a boundary reaches above 0 metres"),
+        (["--boundary-m", "inf"], "a boundary reaches above 0 metres"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(files, tmp_path, capsys, words, told):
@@ -309,6 +314,15 @@ def test_rasters_without_a_place_need_one_size(make_raster, files, tmp_path, cap
     many = make_raster(np.zeros((3, 120, 90), np.uint8), name="rgb.tif")
     assert run(many, files["theirs", "raster"], tmp_path / "c")[0] == 2
     assert "has 3 bands" in capsys.readouterr().err
+
+
+def test_a_feature_is_named_by_its_place_in_the_file(tmp_path):
+    """One without a geometry counts, though it is left out."""
+    shapes = [None, shapely.box(0, 0, 1, 1), shapely.box(2, 2, 3, 3)]
+    layer = geopandas.GeoDataFrame({"class": ["1", "1", "shed"]}, geometry=shapes, crs=32633)
+    layer.to_file(tmp_path / "l.geojson", driver="GeoJSON")
+    with pytest.raises(AnnotationError, match="feature 3: class is 'shed'"):
+        open_layer(tmp_path / "l.geojson", None, Meaning(values="classes"))
 
 
 def test_broken_features_are_mended_with_a_word(make_raster, files, tmp_path, capsys):

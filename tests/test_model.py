@@ -94,6 +94,10 @@ def _file(path, metadata):
             {CARD_KEY: '{"name": "x", "network": "unet", "network_options": {"classes": 2}}'},
             "card has 1 classes, its network 2 maps",
         ),
+        (
+            {CARD_KEY: '{"name": "x", "network": "unet", "network_options": {"bands": 4}}'},
+            "card has 3 bands, its network takes 4",
+        ),
     ],
 )
 def test_a_file_that_is_no_model_is_refused(tmp_path, metadata, words):

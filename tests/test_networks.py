@@ -266,7 +266,10 @@ def test_an_smp_network_is_built_by_name():
         ("vnet", {}, "unknown network 'vnet'; known: unet, field, coastal"),
         ("unet", {"depth": 3}, "unknown network option 'depth'; known: activation"),
         ("unet", {"filters": ()}, "at least 1"),
-        ("unet", {"activation": "tanh"}, "known: relu, elu, gelu"),
+        ("unet", {"activation": "tanh"}, "activation is 'tanh' .expected relu, elu, gelu"),
+        ("unet", {"filters": 5}, "filters is 5 .expected a list"),
+        ("unet", {"bands": "x"}, "bands is 'x' .expected a whole number"),
+        ("unet", {"head_dropout": 2.0}, "dropout is a share from 0 to 1"),
         ("smp:Nonet/resnet18", {}, "smp:Nonet/resnet18 cannot be built"),
     ],
 )

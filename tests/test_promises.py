@@ -354,8 +354,18 @@ READING = {
     "chips": "chips {a} --labels {layer} -o {out}/set --tile 32 --split 1,0,0",
     "evaluate": "evaluate {m} {m} -o {out}/report --images {a}",
     "embed": "embed {a} -o {out}/e.parquet",
+    "damage": "damage {a} --buildings {layer} -o {out}/d.gpkg",
+    "train": "train {a} --labels {layer} -o {out}/m.safetensors --config {recipe}",
     "explain": "explain {a} -o {out}/e.tif --layer bottleneck",
 }
+
+TINY_RECIPE = """
+network_options = { stem = 4, filters = [4, 8] }
+steps = 1
+batch_size = 1
+chip = 32
+split_shares = [1, 0, 0]
+"""
 
 
 @pytest.mark.parametrize("command", READING)
@@ -368,12 +378,13 @@ def test_inputs_are_untouched(scene, model, tmp_path, command):
     regions = [{"shape_attributes": region, "region_attributes": {}}]
     drawn = {"a.tif1": {"filename": "a.tif", "size": 1, "regions": regions}}
     (folder / "v.json").write_text(json.dumps(drawn))
-    square = shapely.box(500_002, 4_999_992, 500_008, 4_999_998)
-    layer = geopandas.GeoDataFrame(geometry=[square], crs=32633)
+    squares = [shapely.box(500_002 + at, 4_999_992, 500_004 + at, 4_999_998) for at in (0, 3, 6)]
+    layer = geopandas.GeoDataFrame(geometry=squares, crs=32633)
     layer.to_file(folder / "l.geojson", driver="GeoJSON")
     before = snapshot(folder)
     places = {"a": scene, "m": mask, "via": folder / "v.json", "folder": folder, "out": out,
-              "layer": folder / "l.geojson", "model": model}  # fmt: skip
+              "layer": folder / "l.geojson", "model": model, "recipe": out / "r.toml"}  # fmt: skip
+    places["recipe"].write_text(TINY_RECIPE)
     assert main(READING[command].format(**places).split()) == 0
     assert snapshot(folder) == before
 

@@ -170,6 +170,20 @@ def test_rates_go_as_published():
     assert cycle[-1] == pytest.approx(1 / 25e4)
 
 
+def test_a_cycle_has_any_length():
+    """However few its steps are, each has a rate."""
+    for steps in range(1, 21):
+        assert 0 < max(rates("one-cycle", steps)) <= 1
+
+
+def test_a_network_brings_its_own_bands():
+    """A recipe that names a network of one band is of one band, unless it says otherwise."""
+    assert Recipe(network="light").bands == 1
+    assert Recipe(network="light", network_options={"bands": 4}).bands == 4
+    with pytest.raises(TrainingError, match="bands is 'x'"):
+        Recipe(network_options={"bands": "x"})
+
+
 def test_a_plateau_lowers_the_rate():
     """After more than five looks that are no better, to a tenth, but never below 1e-7."""
     found = rates("plateau", 0, rate=1e-6, losses=[1.0] * 30)

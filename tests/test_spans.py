@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import rasterio
@@ -18,9 +20,12 @@ from geounet.plan import PlanOptions
 from geounet.predict import PredictOptions, predict
 from geounet.spans import Statistic, at_scene, by_scene, scene_statistic
 from geounet.training.dataset import open_dataset
+from geounet.training.finish import golden_chip
+from geounet.training.pictures import _parts
+from geounet.training.recipe import Scaling
 from geounet.training.sampler import make_sampler
 from geounet.training.sheet import Sheet
-from geounet.training.shown import SCALINGS, Shown
+from geounet.training.shown import Shown
 
 SCENE = np.random.default_rng(5).integers(40, 3000, (3, 70, 90)).astype(np.uint16)
 
@@ -122,6 +127,32 @@ def test_pixels_are_scaled_alike_in_training(size):
     assert np.allclose(images[0].numpy() / 255, scaled, atol=1e-6)
 
 
+def test_wide_pixels_are_shown_as_bytes():
+    """Golden tile and pictures of 16 bits go from black to white, where they would wrap around."""
+    ramp = np.tile(np.linspace(1000, 5000, 256).astype(np.uint16), (3, 256, 1))
+    every = np.ones((256, 256), bool)
+    sheet = Sheet(
+        name="a", place="a", split="train", image=ramp, mask=every, valid=every, gsd=0.3,
+        weight=1.0, span=(1000, 5000),
+    )  # fmt: skip
+    shown = _parts(sheet, every.astype(np.uint8))[0]
+    for rising in (golden_chip(sheet, 0.3)[0, 0], shown[0, :, 0]):
+        assert (rising[0], rising[-1]) == (0, 255)
+        assert (np.diff(rising.astype(int)) >= 0).all()
+
+
+def test_fractions_stay_fractions():
+    """A sheet of floats that is finer than all chips is made coarser, but not rounded."""
+    image = np.full((3, 64, 64), 0.25, np.float32)
+    every = np.ones((64, 64), bool)
+    sheet = Sheet(
+        name="a", place="a", split="train", image=image, mask=every, valid=every, gsd=0.1,
+        weight=1.0, span=(0, 1),
+    )  # fmt: skip
+    shown = Shown(chip=16, gsd_range=(0.3, 0.3), augment={}, blank=0)
+    assert torch.allclose(make_sampler([sheet], shown, 0).batch(0).images, torch.tensor(63.75))
+
+
 @pytest.mark.parametrize("scaling", EXPECTED)
 def test_training_shows_what_prediction_shows(scaling, make_raster, tmp_path):
     """A sheet's span is that of the scene it is a window of; pixels of it are scaled alike."""
@@ -160,6 +191,6 @@ def test_a_card_knows_its_scaling():
     """An unknown word is refused; every word of a recipe is one of a card."""
     with pytest.raises(ModelError, match="scaling is 'mean'; known: fixed, max"):
         ModelCard(name="x", network="unet", scaling="mean")
-    for scaling in SCALINGS:
+    for scaling in get_args(Scaling):
         card = ModelCard(name="x", network="unet", **Shown(scaling=scaling).card)
         assert ModelCard.from_json(card.to_json()) == card

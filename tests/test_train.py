@@ -278,7 +278,7 @@ def test_epochs_are_passes_over_the_images(tmp_path, monkeypatch):
     [
         (replace(TINY, keep="best"), SHEETS[:2], "no sheet of split 'validation'"),
         (replace(TINY, learning_rate=1e9, clip=0.0), SHEETS, "no longer finite; try a smaller"),
-        (TINY, [sheet(bands=1)], "images have 1 bands, the recipe's network unet takes 3"),
+        (TINY, [*SHEETS, sheet(bands=1)], "images have 1 bands, the recipe's network unet takes 3"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(tmp_path, recipe, sheets, words):
@@ -435,6 +435,8 @@ def test_the_command_trains_and_goes_on(tmp_path, capsys):
         (["--recipe", "nuclei"], 'recipe = "nuclei"'),
         (["--from", "none"], "no model 'none'"),
         (["--learning-rate", "-1"], "learning_rate is -1"),
+        (["--learning-rate", "0"], "learning_rate is 0.0"),
+        (["--weight", "there=0.5"], "has no set 'there' to weigh"),
         (["--precision", "fp16"], "precision fp16 needs CUDA"),
     ],
 )
@@ -445,6 +447,20 @@ def test_words_that_contradict_are_refused(tmp_path, capsys, more, words):
     assert words in error
     assert error.count("\n") == 1
     assert not list(tmp_path.glob("m.*"))
+
+
+def test_a_model_is_tuned_where_nothing_is_held_out(tmp_path, capsys):
+    """Of a manifest without validation: there are no figures to tell, the model is written."""
+    words = [*dataset(tmp_path, steps=1), "-q"]
+    assert main(words) == 0
+    listing = tmp_path / "dataset.toml"
+    listing.write_text(listing.read_text().split('[[set]]\nname = "here"\nsplit = "val')[0])
+    del words[2:4]  # the recipe: the model's card names it
+    mine = tmp_path / "mine.safetensors"
+    again = ["--from", str(tmp_path / "m.safetensors"), "--steps", "1", "-o", str(mine)]
+    assert main([*words, *again]) == 0
+    assert mine.exists()
+    assert "held out" not in capsys.readouterr().err
 
 
 def test_the_command_without_the_extra_says_so(tmp_path, capsys, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,18 +192,42 @@ def test_a_manifest_names_images_masks_and_windows(tmp_path, make_raster):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('split = "train"', 'split = "all"', "split is 'all'; known: train"),
+        ('split = "train"', 'split = "all"', "split is 'all' .expected train"),
         ('labels = "masks"', "", "set 1: lacks labels"),
         ("images/*", "pictures/*", "no image matches"),
         ('labels = "masks"', 'labels = "."', "no mask one.png"),
         ("[[set]]", "[set", "not a TOML manifest"),
         (SET, "", r"lists no \[\[set\]\]"),
+        ("[[set]]", "[set]", r"lists no \[\[set\]\]"),
+        ("images/*", "/images/*", "'/images/.*' .expected a glob below the folder"),
+        ('"images/*.tif"', '""', "'' .expected a glob below the folder"),
+        ('"images/*.tif"', "3", "images is 3 .expected a text"),
+        ("[[set]]", "[[set]]\nwieght = 0.2", "unknown entry 'wieght'; known: weight"),
+        ("[[set]]", "[[set]]\nweight = nan", "weight is nan .expected more than 0"),
+        ("gsd = 0.5", 'gsd = "x"', "gsd is 'x' .expected a number"),
+        ("gsd = 0.5", "gsd = 0", "gsd is 0 .expected more than 0"),
+        ("gsd = 0.5", "gsd = 500", "a pixel is 500 m, more than a chip of 51.2 m"),
+        ("window = ", "window = [0, 0]#", "window is .0, 0. .expected a whole number, "),
+        (
+            "[[set]]",
+            "[[set]]\ntowns = { count = 1 }",
+            "towns is .* .expected count, first_seed, size",
+        ),
     ],
 )
 def test_a_bad_manifest_is_refused(tmp_path, make_raster, old, new, words):
     """One line names the file, the set and what is wrong."""
     with pytest.raises(TrainingError, match=words):
         list(load_sheets(tmp_path, _dataset(tmp_path, make_raster, SET.replace(old, new))))
+
+
+def test_sets_of_one_folder_look_at_it_once(tmp_path, make_raster, monkeypatch):
+    """A survey has a set a sheet; their chips lie in one folder, which may hold very many."""
+    manifest = _dataset(tmp_path, make_raster, SET.partition("[data]")[0] * 3)
+    glob, looked = Path.glob, []
+    monkeypatch.setattr(Path, "glob", lambda *words: looked.append(words) or glob(*words))
+    assert len(load_sheets(tmp_path, manifest)) == 3
+    assert len(looked) == 1
 
 
 NUCLEI = """

@@ -345,6 +345,17 @@ def test_a_state_dict_becomes_a_model(tmp_path, prefix, holder):
     assert np.array_equal(make_step(loaded, FP32)(DATA, ALL)["probability"], expected)
 
 
+def test_classes_that_exclude_each_other_have_a_background_too(tmp_path):
+    """Its map is the first of the weights, and stands for none of the classes that are named."""
+    options = {"stem": 4, "down": [4], "up": [4, 4]}
+    network = build("separable", {"classes": 3, **options})
+    torch.save(network.state_dict(), tmp_path / "w.pt")
+    out, said = tmp_path / "m.safetensors", _said(classes=("house", "road"))
+    card = import_state(tmp_path / "w.pt", out, said, "separable", options)
+    assert card.classes == ("house", "road")
+    assert load_model(out).network.options.classes == 3
+
+
 def test_nothing_in_a_pickle_is_run(tmp_path, capsys):
     """A file that would write another when unpickled is refused in one line."""
     marker = tmp_path / "ran"
@@ -376,13 +387,15 @@ def test_nothing_in_a_pickle_is_run(tmp_path, capsys):
         ({"a": torch.zeros(1)}, "unet", {"gsd": None, "std": None}, "pass also --gsd, --std"),
         ({"a": torch.zeros(1)}, "unet", {}, "weights do not fit network unet"),
         ({"a": torch.zeros(1)}, "vnet", {}, "unknown network 'vnet'"),
+        ({"a": torch.zeros(1)}, "pointwise", {"options": {"classes": 2}}, "1 classes, .* 2 maps"),
     ],
 )
 def test_a_state_dict_that_is_none_is_refused(tmp_path, held, network, words, match):
     """One line, nothing written."""
     torch.save(held, tmp_path / "w.pt")
+    options, said = words.get("options", {}), {k: v for k, v in words.items() if k != "options"}
     with pytest.raises(ModelError, match=match):
-        import_state(tmp_path / "w.pt", tmp_path / "m.safetensors", _said(**words), network, {})
+        import_state(tmp_path / "w.pt", tmp_path / "m.safetensors", _said(**said), network, options)
     (tmp_path / "x.pt").write_bytes(b"nothing of torch")
     with pytest.raises(ModelError, match=r"x\.pt: (holds more|not a readable)"):
         import_state(tmp_path / "x.pt", tmp_path / "m.safetensors", _said(), "unet", {})

@@ -15,7 +15,7 @@ from rasterio.windows import Window
 
 from geounet.annotations.shapes import Shape, draw, fault
 from geounet.errors import AnnotationError, GeounetWarning
-from geounet.footprints.place import reproject
+from geounet.footprints.place import bounds_in, reproject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,11 +72,8 @@ def shapes_on(features: gpd.GeoDataFrame, info: RasterInfo, path: Path) -> list[
             f"{lacking}: has no CRS, so {path.name} has no place on {info.path.name}; set one"
         )
     given = features.geometry.to_numpy()
-    there = shapely.box(*info.bounds)
-    near = reproject(
-        np.array([shapely.segmentize(there, there.length / 64)]), info.crs, features.crs
-    )
-    rows = features.sindex.query(shapely.box(*near[0].bounds), sort=True)
+    near = shapely.box(*bounds_in(info.bounds, info.crs, features.crs))
+    rows = features.sindex.query(near, sort=True)
     inverse = ~info.transform
     moved = shapely.transform(
         shapely.force_2d(reproject(given[rows], features.crs, info.crs)),

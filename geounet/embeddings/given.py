@@ -15,7 +15,7 @@ from pyproj import CRS
 
 from geounet.embeddings.buildings import BATCH, Shapes
 from geounet.errors import AnnotationError, GeounetWarning
-from geounet.footprints.place import reproject
+from geounet.footprints.place import bounds_in, reproject
 from geounet.ground import moved
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Given:
 
     def _batches(self, info: RasterInfo, near: list[Ints]) -> Iterator[NDArray[Any]]:
         """Yield those near the raster, in its pixels; note which they are."""
-        bounds = _bounds_in(self.crs, info)
+        bounds = bounds_in(info.bounds, info.crs, self.crs)
         for start in range(0, len(self.wkb), BATCH):
             shapes = shapely.force_2d(shapely.from_wkb(self.wkb[start : start + BATCH]))
             rows = _touching(shapes, bounds)
@@ -145,14 +145,6 @@ def _decoded(found: Given, start: int) -> NDArray[Any]:
     except shapely.errors.GEOSException as error:
         cause = str(error).rpartition(": ")[2].lower()
         raise AnnotationError(f"{found.name}: a geometry is none ({cause}); correct it") from error
-
-
-def _bounds_in(crs: CRS | None, info: RasterInfo) -> tuple[float, float, float, float]:
-    """Bounds of the raster in another CRS, its edges followed."""
-    box = shapely.box(*info.bounds)
-    edges = reproject(np.array([shapely.segmentize(box, box.length / 64)]), info.crs, crs)
-    left, bottom, right, top = edges[0].bounds
-    return left, bottom, right, top
 
 
 def _touching(shapes: NDArray[Any], bounds: tuple[float, float, float, float]) -> Ints:

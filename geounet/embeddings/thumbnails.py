@@ -26,11 +26,6 @@ _LARGEST = 2**24
 _FORMATS = ("JPEG", "PNG", "WEBP")
 
 
-def beside(embeddings: Path) -> Path:
-    """Return where the pictures of some embeddings are, if there are any."""
-    return embeddings.with_name(f"{embeddings.stem}.thumbnails.zip")
-
-
 class Thumbnails:
     """Pictures by name."""
 

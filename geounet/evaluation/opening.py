@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from warnings import warn
 
 import numpy as np
-import shapely
 from affine import Affine
 
 from geounet.annotations.vector import SUFFIXES as VECTORS
@@ -17,7 +16,7 @@ from geounet.errors import GeounetWarning, OptionError, RasterError
 from geounet.evaluation.aligned import Aligned, same_grid
 from geounet.evaluation.scan import Pair
 from geounet.evaluation.sides import Layer, RasterSide, is_vector, open_layer
-from geounet.footprints.place import reproject
+from geounet.footprints.place import bounds_in
 from geounet.ground import pixel_steps
 from geounet.inputs import SUFFIXES as RASTERS
 from geounet.raster import open_raster
@@ -207,12 +206,8 @@ class Opener:
 def _own_grid(theirs: Layer, ours: Layer, gsd: float) -> RasterInfo:
     """Return a grid in the truth's CRS that holds both layers."""
     crs = theirs.table.crs
-    boxes = []
-    for layer in (theirs, ours):
-        if len(layer.table):
-            there = shapely.box(*layer.table.total_bounds)
-            frame = np.array([shapely.segmentize(there, there.length / 64)])
-            boxes.append(shapely.bounds(reproject(frame, layer.table.crs, crs))[0])
+    tables = [layer.table for layer in (theirs, ours) if len(layer.table)]
+    boxes = [bounds_in(table.total_bounds, table.crs, crs) for table in tables]
     if not boxes:
         raise OptionError(f"{theirs.path} and {ours.path} hold no feature; nothing to compare")
     bounds = np.array(boxes)

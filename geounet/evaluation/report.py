@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from html import escape
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from geounet.evaluation.charts import confusion_chart, curves_chart
 from geounet.evaluation.examples import FALSE, FOUND, MISSED
 from geounet.evaluation.summary import object_curve, pooled, swept
+from geounet.page.frame import Frame, framed, page_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,24 +66,25 @@ def page(
         pictures: SVG by name.
         examples: each with the name of its image and its JPEG.
     """
-    style = resources.files("geounet.page").joinpath("page.css").read_text(encoding="utf-8")
-    title = f"{said['prediction']} against {said['truth']}"
-    body = [
-        f'<p class="kicker">geounet evaluate</p><h1>{escape(title)}</h1>',
-        f'<p class="about">{escape(_about(said))}</p>',
+    parts = [
         f'<section class="figures">{"".join(_figures(said))}</section>',
         f'<section class="charts">{"".join(pictures.values())}</section>',
         f'<section class="charts">{"".join(_tables(said))}</section>',
         *_examples(examples),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{style}{_STYLE}</style></head>"
-        f"<body><main>{''.join(body)}</main></body></html>\n"
+    title = escape(f"{said['prediction']} against {said['truth']}")
+    frame = Frame(
+        title=title,
+        kicker="geounet evaluate",
+        name=title,
+        about=escape(_about(said)),
+        software=escape(said["software"]),
+        main="\n".join(parts),
+        style=page_file("page.css") + _STYLE,
+        data={},
+        scripts=[],
     )
+    return framed(frame)
 
 
 def _about(said: Mapping[str, Any]) -> str:

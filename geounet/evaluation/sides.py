@@ -13,7 +13,7 @@ from geounet.annotations.shapes import FARTHEST, draw
 from geounet.annotations.vector import SUFFIXES, read_layer
 from geounet.errors import AnnotationError, OptionError, RasterError
 from geounet.evaluation.damage import DAMAGE
-from geounet.footprints.place import reproject
+from geounet.footprints.place import bounds_in, reproject
 from geounet.maps import is_probability, probability
 from geounet.quantise import classify, level
 
@@ -178,9 +178,7 @@ class Layer:
         if (crs is None) != (grid.crs is None):
             lacking, other = (self.path, grid.path) if crs is None else (grid.path, self.path)
             raise AnnotationError(f"{lacking}: has no CRS, so {other} has no place on it; set one")
-        there = shapely.box(*grid.bounds)
-        frame = np.array([shapely.segmentize(there, there.length / 64)])
-        near = shapely.box(*shapely.bounds(reproject(frame, grid.crs, crs))[0])
+        near = shapely.box(*bounds_in(grid.bounds, grid.crs, crs))
         rows = self.table.sindex.query(near, sort=True)
         moved = reproject(self.table.geometry.to_numpy()[rows], crs, grid.crs)
         inverse = ~grid.transform
@@ -225,9 +223,10 @@ def open_layer(path: Path, layer: str | None, meaning: Meaning) -> Layer:
     if column not in table:
         known = ", ".join(str(name) for name in table.columns if name != table.geometry.name)
         raise OptionError(f"{path}: has no column {column} (it has {known}); name it: --class-by")
-    values = table[column].tolist()
-    at = range(len(values))
-    numbers = [_class(values[row], f"{path}: feature {row + 1}: {column}", meaning) for row in at]
+    numbers = [
+        _class(value, f"{path}: feature {row + 1}: {column}", meaning)
+        for row, value in table[column].items()
+    ]
     return Layer(path, table, np.array(numbers, np.uint8))
 
 

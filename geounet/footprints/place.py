@@ -77,6 +77,20 @@ def reproject(
     return moved
 
 
+def bounds_in(
+    bounds: tuple[float, float, float, float], crs: CRS | None, out_crs: CRS | None
+) -> tuple[float, float, float, float]:
+    """Return left, bottom, right, top of a box in another CRS, its edges followed.
+
+    Raises:
+        OptionError: as `reproject`.
+    """
+    box = shapely.box(*bounds)
+    edges = reproject(np.array([shapely.segmentize(box, box.length / 64)]), crs, out_crs)
+    left, bottom, right, top = edges[0].bounds
+    return left, bottom, right, top
+
+
 def around(crs: CRS) -> float:
     """Return how far x runs around the Earth, in units of a CRS."""
     unit = crs.axis_info[0].unit_conversion_factor  # to radians, or metres

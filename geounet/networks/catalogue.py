@@ -155,6 +155,12 @@ NETWORKS: dict[str, Named] = {
 """By name, ours first, then those of the literature."""
 
 
+def settled(network: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of a network: by its name, and beside it."""
+    named = NETWORKS[network].options if network in NETWORKS else {}
+    return {**named, **options}
+
+
 def is_exclusive(network: str, options: Mapping[str, Any]) -> bool:
     """Return whether the classes of a network exclude each other: a softmax over its maps.
 
@@ -164,5 +170,5 @@ def is_exclusive(network: str, options: Mapping[str, Any]) -> bool:
     """
     if network not in NETWORKS:
         return False
-    named = NETWORKS[network]
-    return named.family == "separable" or bool({**named.options, **options}.get("softmax"))
+    softmax = settled(network, options).get("softmax")
+    return NETWORKS[network].family == "separable" or bool(softmax)

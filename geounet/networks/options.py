@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from geounet.errors import ModelError
 
 Activation = Literal["relu", "elu", "gelu"]
 Up = Literal["transposed", "nearest", "bilinear"]
 Initial = Literal["he_normal", "he_uniform", "glorot_uniform"]
-WORDS = {"activation": get_args(Activation), "up": get_args(Up), "initial": get_args(Initial)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,15 +68,14 @@ class UNetOptions:
         least = min(self.stem, self.decoder_convolutions, self.up_kernel)
         if not self.filters or min(*counts, *self.filters) < 1 or least < 0:
             raise ModelError(f"every count of a U-Net must be at least 1, got {self}")
-        for name, known in WORDS.items():
-            if getattr(self, name) not in known:
-                got = getattr(self, name)
-                raise ModelError(f"{name} is {got!r}; known: {', '.join(known)}")
         if len(self.dropout) not in (0, len(self.filters)):
             raise ModelError(
                 f"dropout names {len(self.dropout)} levels, filters {len(self.filters)}; "
                 "name one share for each"
             )
+        shares = (*self.dropout, self.head_dropout)
+        if min(shares) < 0 or max(shares) > 1:
+            raise ModelError(f"dropout is a share from 0 to 1, got {shares}; try 0.1")
         if self.softmax and self.classes < 2:  # noqa: PLR2004 - one class is always certain
             raise ModelError("softmax needs 2 classes at least, got 1; name the background too")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import torch
 
 from geounet.errors import ModelError
-from geounet.networks.catalogue import NETWORKS
+from geounet.kinds import is_of, kind_words
+from geounet.networks.catalogue import NETWORKS, settled
 from geounet.networks.options import UNetOptions
 from geounet.networks.plusplus import UNetPlusPlus
 from geounet.networks.pointwise import Pointwise, PointwiseOptions
@@ -57,9 +57,8 @@ def build(network: str, options: Mapping[str, Any], *, fetch: bool = True) -> nn
         raise ModelError(
             f"unknown network {network!r}; known: {', '.join(NETWORKS)}, smp:ARCHITECTURE/ENCODER"
         )
-    named = NETWORKS[network]
-    module, kind = FAMILIES[named.family]
-    return module(kind(**_known(kind, {**named.options, **options})))
+    module, kind = FAMILIES[NETWORKS[network].family]
+    return module(kind(**_known(kind, settled(network, options))))
 
 
 def _check_sizes(values: Iterable[Any]) -> None:
@@ -120,10 +119,16 @@ def excludes(network: nn.Module) -> bool:
 
 
 def _known(options_class: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(options_class)}
-    unknown = sorted(set(options) - names)
+    hints = get_type_hints(options_class)
+    unknown = sorted(set(options) - set(hints))
     if unknown:
         raise ModelError(
-            f"unknown network option {unknown[0]!r}; known: {', '.join(sorted(names))}"
+            f"unknown network option {unknown[0]!r}; known: {', '.join(sorted(hints))}"
         )
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+    found = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+    for name, value in found.items():
+        if not is_of(value, hints[name]):
+            raise ModelError(
+                f"network option {name} is {value!r} (expected {kind_words(hints[name])})"
+            )
+    return found

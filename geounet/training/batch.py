@@ -10,12 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from geounet.training.augment import coloured, moved, turned
+from geounet.training.sheet import whitened
 
 if TYPE_CHECKING:
     from geounet.training.augment import Maps, Rng
     from geounet.training.shown import Shown
-
-_WHITE = (0.0, 255.0)
 
 
 class Batch(NamedTuple):
@@ -61,8 +60,7 @@ def varied(
     """
     image, mask, valid = maps
     amounts, (rng, own) = shown.augment, draws
-    if span != _WHITE:
-        image = (image - span[0]) * (255 / (span[1] - span[0]))
+    image = whitened(image, span)
     if amounts.get("d4"):
         image, mask, valid = turned(image, mask, valid, rng)
     image, mask, valid = moved((image, mask, valid), amounts, own)

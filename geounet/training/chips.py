@@ -57,7 +57,7 @@ class ChipSampler:
     def _chip(self, number: int, around: Pixel | None, rng: Rng, own: Rng) -> Maps:
         sheet, shown = self._sheets[number], self._shown
         low, high = np.log(shown.gsd_range)
-        edge = round(shown.chip * float(np.exp(rng.uniform(low, high))) / sheet.gsd)
+        edge = max(round(shown.chip * float(np.exp(rng.uniform(low, high))) / sheet.gsd), 1)
         found = _crop(sheet, edge, rng, around)
         for _ in range(_TRIES if sheet.sparse else 0):
             if found.valid.mean() >= _HALF:
@@ -72,13 +72,14 @@ def _shrunk(sheet: Labelled, finest: float) -> Labelled:
     factor = finest / sheet.gsd
     if factor <= 1.2 or not isinstance(sheet, Sheet):  # noqa: PLR2004  (a smaller step is not worth the blur)
         return sheet
-    size = (round(sheet.mask.shape[0] / factor), round(sheet.mask.shape[1] / factor))
+    size = (max(round(sheet.shape[0] / factor), 1), max(round(sheet.shape[1] / factor), 1))
     image, mask, valid = sized(sheet.image, sheet.mask, sheet.valid, size)
     found = (mask[0] if several(sheet.mask) else mask[0] >= _HALF).numpy()
     hard: NDArray[Any] = found.astype(sheet.mask.dtype)
+    whole = sheet.image.dtype.kind != "f"
     return replace(
         sheet,
-        image=image.round().numpy().astype(sheet.image.dtype),
+        image=(image.round() if whole else image).numpy().astype(sheet.image.dtype),
         mask=hard,
         valid=(valid[0] >= _HALF).numpy(),
         gsd=sheet.gsd * factor,

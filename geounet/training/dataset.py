@@ -112,6 +112,11 @@ def load_sheets(
     listing = Listing(folder, shown, manifest.class_by)
     listing.name_classes(manifest.classes, Path(manifest.name))
     _check_classes(manifest, listing.classes)
+    strange = sorted(set(weights or ()) - {table["name"] for table in manifest.tables})
+    if strange:
+        raise TrainingError(
+            f"{manifest.name}: has no set {strange[0]!r} to weigh; look at --weight"
+        )
     for table in manifest.tables:
         share = (weights or {}).get(table["name"], table.get("weight", 1.0))
         if table["split"] == "train" and share <= 0:

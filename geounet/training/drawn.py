@@ -10,13 +10,14 @@ from rasterio.windows import Window
 
 from geounet.annotations.classes import class_names
 from geounet.annotations.coco import CATEGORY, parse_shapes
+from geounet.annotations.drawn import Drawn
 from geounet.annotations.via import is_via, parse_via
 from geounet.documents import read_json
 from geounet.errors import AnnotationError, GeounetError
 from geounet.imagery import Imagery, grid_of
 from geounet.rle.kaggle import CLASS, read_rows, row_counts
 from geounet.rle.reader import RunReader
-from geounet.training.listed import Drawn, Painted
+from geounet.training.listed import Painted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -37,10 +37,13 @@ def shown_few(shown: Shown) -> Shown:
 def held_out_figures(segmenter: Segmenter, sheets: Sequence[Labelled]) -> dict[str, Any]:
     """Return IoU and F1 over the pixels of the validation sheets, at the model's threshold.
 
+    Nothing where no sheet is held out.
     Of several classes they are means over them; under `classes` stands the IoU of each.
     """
     card = segmenter.card
     scored = [(sheet, probability(segmenter, sheet)) for sheet in held(sheets, "validation")]
+    if not scored:
+        return {}
     found = figures(scored, card.threshold, ("pixel_iou", "pixel_f1"), card.classes)
     return {
         "iou": found["pixel_iou"],

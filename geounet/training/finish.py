@@ -18,7 +18,7 @@ from geounet.training.chips import sized
 from geounet.training.fit import FitOptions, fit
 from geounet.training.pictures import write_curve, write_examples
 from geounet.training.score import figures, probability
-from geounet.training.sheet import SPLITS, held
+from geounet.training.sheet import SPLITS, held, whitened
 from geounet.training.shown import Shown
 from geounet.training.state import StateFolder
 from geounet.training.threshold import best_threshold
@@ -113,7 +113,10 @@ def with_seams(segmenter: Segmenter, sheets: Sequence[Labelled]) -> Segmenter:
     if is_affordable(segmenter.card.receptive_field):
         return segmenter
     places = {sheet.place: sheet for sheet in sheets}
-    corners = [sheet.crop(slice(SEAM_EDGE), slice(SEAM_EDGE)).image for sheet in places.values()]
+    corners = [
+        whitened(sheet.crop(slice(SEAM_EDGE), slice(SEAM_EDGE)).image, sheet.span)
+        for sheet in places.values()
+    ]
     step = TorchStep(segmenter, device="cpu", precision="fp32")
     return segmenter.with_card(seams=measure_seams(step, corners[:SEAM_IMAGES]))
 
@@ -140,7 +143,8 @@ def golden_chip(sheet: Sheet, gsd: float) -> NDArray[np.uint8]:
     size = (max(round(sheet.mask.shape[0] * scale), 1), max(round(sheet.mask.shape[1] * scale), 1))
     pixels, truth, _ = sized(sheet.image, sheet.mask, sheet.valid, size)
     short = [(0, max(GOLDEN_CHIP - extent, 0)) for extent in size]
-    image = np.pad(pixels.round().byte().numpy(), ((0, 0), *short), mode="symmetric")
+    seen = whitened(pixels, sheet.span).round().clamp(0, 255).byte()
+    image = np.pad(seen.numpy(), ((0, 0), *short), mode="symmetric")
     mask = np.pad(truth[0].clamp(max=1).numpy(), short, mode="symmetric")
     corners = [
         (row, col)

@@ -17,7 +17,7 @@ from geounet.training.lengths import Lengths
 from geounet.training.loader import Loader
 from geounet.training.run import Run
 from geounet.training.sampler import make_sampler
-from geounet.training.sheet import held
+from geounet.training.sheet import Sheet, held
 from geounet.training.shown import Shown
 from geounet.training.state import StateFolder
 from geounet.training.trainer import open_trainer, training_precision
@@ -108,6 +108,12 @@ def fit(
 def _check(recipe: Recipe, train: Sequence[Labelled], validation: Sequence[Labelled]) -> None:
     if not train:
         raise TrainingError("the dataset has no sheet of split 'train'")
+    for sheet in (*train, *validation):
+        if isinstance(sheet, Sheet) and len(sheet.image) != recipe.bands:
+            raise TrainingError(
+                f"{sheet.name}: the images have {len(sheet.image)} bands, the recipe's network "
+                f"{recipe.network} takes {recipe.bands}"
+            )
     check_known("class_weights", recipe.class_weights, recipe.names)
     if recipe.needs_validation and not validation:
         raise TrainingError(

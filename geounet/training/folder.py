@@ -31,10 +31,10 @@ def list_folder(listing: Listing, folder: Path) -> None:
     images = folder / "images"
     beside = next((folder / name for name in MASKS if (folder / name).is_dir()), None)
     if images.is_dir() and beside is not None:
-        pictures, masks = _stems(images), _stems(beside)
+        pictures, masks = _stems(listing, images), _stems(listing, beside)
         listing.name_classes(read_names(beside / NAMES), beside / NAMES)
     else:
-        every = _stems(folder)
+        every = _stems(listing, folder)
         masks = {_bare(stem): path for stem, path in every.items() if _bare(stem) != stem}
         pictures = {stem: path for stem, path in every.items() if _bare(stem) == stem}
         if not masks:
@@ -52,8 +52,14 @@ def list_folder(listing: Listing, folder: Path) -> None:
             listing.add(pictures[stem], truth, place=folder.resolve().name)
 
 
-def _stems(folder: Path) -> dict[str, Path]:
-    return {Path(path).stem: Path(path) for path in find_rasters([str(folder)])}
+def _stems(listing: Listing, folder: Path) -> dict[str, Path]:
+    """The rasters of a folder by stem; two of one stem are a fault."""
+    found: dict[str, Path] = {}
+    for path in map(Path, find_rasters([str(folder)])):
+        other = found.setdefault(path.stem, path)
+        if other != path:
+            listing.faults.append(f"{path}: is called as {other.name} is; keep one of the two")
+    return found
 
 
 def _bare(stem: str) -> str:

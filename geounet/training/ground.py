@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geounet.annotations.drawn import Drawn
 from geounet.annotations.vector import column_values, read_layer, shapes_on
 from geounet.errors import GeounetError, TrainingError
-from geounet.training.listed import Drawn, opened
+from geounet.training.listed import opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -159,11 +159,6 @@ class Learner:
     def _mine(self, batch: Batch) -> Batch:
         """The part of a batch that is this process's, on its device."""
         every, first = self.trainer.world_size, self.trainer.global_rank
-        if batch.images.shape[1] != self._mean.shape[1]:
-            raise TrainingError(
-                f"the images have {batch.images.shape[1]} bands, the recipe's network "
-                f"{self.recipe.network} takes {self._mean.shape[1]}"
-            )
         if len(batch.images) >= every:  # else each takes all of it
             batch = Batch(*(maps[first::every] for maps in batch))
         return Batch(*map(self.trainer.to_device, batch))

@@ -8,22 +8,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import shapely
 from rasterio.windows import Window
 
-from geounet.annotations.classes import Classes
-from geounet.annotations.shapes import draw, fault
 from geounet.errors import TrainingError
 from geounet.raster import open_raster
 from geounet.sources import identity
 from geounet.training.sheet import Crop, Sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    from geounet.annotations.shapes import Shape
     from geounet.places import Block
     from geounet.raster import RasterReader
     from geounet.training.sheet import Mask
@@ -64,45 +58,6 @@ class MaskFile:
     def fingerprint(self) -> str:
         """Return what tells whether it is still the same."""
         return repr(identity(self.path))
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Outlines in the image's pixels, drawn where they are asked for."""
-
-    shapes: NDArray[np.object_]
-    """Geometries."""
-    numbers: NDArray[np.uint8]
-    """Of their classes, never falling: where two overlap, the larger one stands."""
-    several: bool
-    """Whether there is more than one class."""
-    tree: shapely.STRtree
-    """Of their boxes."""
-
-    @classmethod
-    def of(cls, shapes: Sequence[Shape], classes: Classes | None = None) -> Drawn:
-        """Return the truth of shapes; those that have no area are left out."""
-        classes = classes or Classes()
-        good = [shape for shape in shapes if fault(shape.geometry) is None]
-        numbers = classes.numbers(good)
-        order = np.argsort(numbers, kind="stable")
-        drawn = np.array([shape.geometry for shape in good], object)[order]
-        return cls(drawn, numbers[order], classes.several, shapely.STRtree(drawn))
-
-    def read(self, window: Window) -> Mask:
-        """Return the mask of a window of the image."""
-        rows, cols = window.toslices()
-        here = shapely.box(cols.start, rows.start, cols.stop, rows.stop)
-        near = np.sort(self.tree.query(here))
-        pairs = zip(self.shapes[near], self.numbers[near].tolist(), strict=True)
-        labels = draw([*pairs], window)
-        return labels if self.several else labels.astype(np.bool_)
-
-    def fingerprint(self) -> str:
-        """Return what tells whether it is still the same."""
-        digest = hashlib.blake2b(b"".join(shapely.to_wkb(self.shapes)), digest_size=8)
-        digest.update(self.numbers.tobytes() if self.several else b"")
-        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

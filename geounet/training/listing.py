@@ -29,6 +29,17 @@ HELD = 2**28
 """Pixels of training sheets that are held in memory; of more, each crop is read from its file."""
 
 
+class FaultyError(TrainingError):
+    """A dataset that cannot be learnt from; the text has every fault on a line of its own."""
+
+    def __init__(self, source: Path, faults: Iterable[str]) -> None:
+        """Tell each fault once."""
+        self.faults = tuple(dict.fromkeys(faults))
+        what = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
+        self.head = f"{source}: {what}, nothing was trained"
+        super().__init__("\n  ".join([self.head, *self.faults]))
+
+
 class Listing:
     """Labelled images as they are found; a bad one is noted, not raised."""
 
@@ -47,6 +58,7 @@ class Listing:
         opened_mask.cache_clear()
         self.listed: list[Listed | Sheet] = []
         self.faults: list[str] = []
+        self.globs: dict[str, list[Path]] = {}
         self._source, self._shown = source, shown
         self._scenes: dict[str, Statistic] = {}
 
@@ -88,6 +100,12 @@ class Listing:
                 check_mask(truth.path, path, info.shape, None if instances else self.classes)
             part = _window(path, info.shape, window)
             own = gsd if gsd is not None else info.gsd
+            chip = self._shown.chip * self._shown.gsd_range[0]
+            if self._shown.size is None and (own or 0) > chip:
+                raise TrainingError(
+                    f"{path}: a pixel is {own:g} m, more than a chip of {chip:g} m; the recipe is "
+                    "not for such images"
+                )
             if self._shown.scene:
                 found = scene_statistic(opened(str(path), bands))
                 self._scenes.setdefault(scene or str(path), Statistic()).merge(found)
@@ -147,16 +165,13 @@ class Listing:
         A class that no image in memory trains is told with a warning.
 
         Raises:
-            TrainingError: with every fault that was found, one a line.
+            FaultyError: with every fault that was found.
         """
         listed = list(listed)
         pixels = sum(one.pixels for one in listed if one.split == "train")
         found = [self._ready(one, hold=one.split != "train" or pixels <= HELD) for one in listed]
         if self.faults:
-            faults = list(dict.fromkeys(self.faults))
-            what = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-            lines = "".join(f"\n  {fault}" for fault in faults)
-            raise TrainingError(f"{self._source}: {what}, nothing was trained{lines}")
+            raise FaultyError(self._source, self.faults)
         sheets: list[Labelled] = [one for one in found if one is not None]
         self._tell_absent(held(sheets, "train"), sheets)
         return sheets

@@ -30,16 +30,20 @@ kampala = "© … contributors, CC BY 4.0"
 from __future__ import annotations
 
 import fnmatch
+import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal
 
+from geounet.annotations.drawn import Drawn
 from geounet.annotations.vector import read_layer, shapes_on
 from geounet.errors import GeounetError, TrainingError
-from geounet.kinds import is_of
+from geounet.kinds import is_of, kind_words
 from geounet.scenes import town
-from geounet.training.listed import Drawn, MaskFile, opened
-from geounet.training.sheet import SPLITS, Sheet
+from geounet.training.listed import MaskFile, opened
+from geounet.training.sheet import Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,6 +53,18 @@ if TYPE_CHECKING:
 
 TOWN_GSD = 0.3
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".jpg")
+
+_ENTRIES: dict[str, Any] = {
+    **dict.fromkeys(("name", "images", "labels", "scene", "names", "without_names"), str),
+    **dict.fromkeys(("gsd", "weight"), float),
+    **dict.fromkeys(("only", "without"), tuple[str, ...]),
+    "split": Literal["train", "validation", "test"],
+    "towns": Mapping[str, int],
+    "window": tuple[int, int, int, int],
+    "instances": bool,
+}
+"""What a set may say, and of what kind it is."""
+_TOWNS = {"first_seed", "count", "size"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,7 @@ def read_manifest(path: Path) -> Manifest:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TrainingError(f"{path}: not a TOML manifest ({error})") from error
     tables = content.get("set", [])
-    if not tables:
+    if not tables or not is_of(tuple(tables), tuple[dict[str, Any], ...]):
         raise TrainingError(f"{path}: lists no [[set]]")
     for number, table in enumerate(tables, 1):
         _check(table, f"{path}: set {number}")
@@ -111,7 +127,7 @@ def towns(table: dict[str, Any]) -> Iterator[Sheet]:
 
 def list_set(listing: Listing, folder: Path, table: dict[str, Any]) -> None:
     """Note the images of a set, and what is wrong with them."""
-    paths = [path for path in sorted(folder.glob(table["images"])) if _included(path, table)]
+    paths = [path for path in _matching(listing, folder, table) if _included(path, table)]
     named, left_out = (_names(folder, table, key) for key in ("names", "without_names"))
     if named is not None:
         there = {name for path in paths for name in (path.stem, path.name)}
@@ -167,8 +183,32 @@ def _check(table: dict[str, Any], where: str) -> None:
     missing = sorted(needed - set(table))
     if missing:
         raise TrainingError(f"{where}: lacks {', '.join(missing)}")
-    if table["split"] not in SPLITS:
-        raise TrainingError(f"{where}: split is {table['split']!r}; known: {', '.join(SPLITS)}")
+    for name, value in table.items():
+        if name not in _ENTRIES:
+            near = get_close_matches(name, _ENTRIES, 1) or sorted(_ENTRIES)
+            raise TrainingError(f"{where}: unknown entry {name!r}; known: {', '.join(near)}")
+        if not is_of(tuple(value) if isinstance(value, list) else value, _ENTRIES[name]):
+            expected = kind_words(_ENTRIES[name])
+            raise TrainingError(f"{where}: {name} is {value!r} (expected {expected})")
+    for name, least in (("gsd", 1e-9), ("weight", 0)):
+        if not least <= table.get(name, 1) < math.inf:
+            raise TrainingError(f"{where}: {name} is {table[name]} (expected more than 0)")
+    towns = table.get("towns", {})
+    if "towns" in table and (set(towns) != _TOWNS or min(towns.values()) < 0):
+        raise TrainingError(f"{where}: towns is {towns} (expected {', '.join(sorted(_TOWNS))})")
+
+
+def _matching(listing: Listing, folder: Path, table: dict[str, Any]) -> list[Path]:
+    """The images of a set, from a look at the folder that all sets of one glob share."""
+    glob: str = table["images"]
+    try:
+        if glob not in listing.globs:
+            listing.globs[glob] = sorted(folder.glob(glob))
+        return listing.globs[glob]
+    except (NotImplementedError, ValueError) as error:
+        raise TrainingError(
+            f"{folder}: images is {glob!r} (expected a glob below the folder)"
+        ) from error
 
 
 def _included(path: Path, table: dict[str, Any]) -> bool:

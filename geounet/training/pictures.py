@@ -12,6 +12,7 @@ from geounet.errors import OptionError
 from geounet.evaluation.pixels import summed
 from geounet.outputs import staged
 from geounet.training.score import chosen, class_iou, compared
+from geounet.training.sheet import whitened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,8 @@ def _parts(sheet: Sheet, found: NDArray[np.uint8]) -> Sequence[NDArray[np.uint8]
     """Image, truth on it, prediction on it; each class has the colour of its number."""
     rows, cols = (_picked(extent, max(sheet.mask.shape)) for extent in sheet.mask.shape)
     bands = sheet.image if len(sheet.image) >= 3 else sheet.image[:1].repeat(3, 0)  # noqa: PLR2004
-    image = np.moveaxis(bands[:3], 0, 2)[rows][:, cols]
+    picked = np.moveaxis(bands[:3], 0, 2)[rows][:, cols]
+    image = np.rint(whitened(picked, sheet.span)).clip(0, 255).astype(np.uint8)
     truth, seen = (mask[rows][:, cols].astype(np.uint8) for mask in (sheet.mask, found))
     return image, overlaid(image, truth), overlaid(image, seen)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_type_hints
 
 from geounet.errors import TrainingError
 from geounet.kinds import is_of, kind_words
-from geounet.networks.catalogue import is_exclusive
+from geounet.networks.catalogue import is_exclusive, settled
 from geounet.training.classes import check_classes
 
 Filter = Literal["lanczos", "bilinear", "nearest"]
@@ -135,7 +135,8 @@ class Recipe:
     @property
     def bands(self) -> int:
         """Bands its network takes."""
-        return int(self.network_options.get("bands", 3))
+        bands: int = settled(self.network, self.network_options).get("bands", 3)
+        return bands
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -177,6 +178,8 @@ class Recipe:
             raise TrainingError(
                 f"recipe: steps is {self.steps} and epochs {self.epochs}; give one of the two"
             )
+        if not is_of(self.bands, int):
+            raise TrainingError(f"recipe: bands is {self.bands!r} (expected a whole number)")
         check_classes(self)
         if not 0 < self.gsd_range[0] <= self.gsd_range[1]:
             raise TrainingError(f"recipe: gsd_range is {self.gsd_range} (expected low, high)")

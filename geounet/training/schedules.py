@@ -47,7 +47,9 @@ def make_schedule(
     """
     match recipe.schedule:
         case "one-cycle":
-            return OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps, pct_start=RISE)
+            # a rise of a single step has no length, by which torch divides
+            rise = RISE if RISE * steps != 1 else 2 * RISE
+            return OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps, pct_start=rise)
         case "cosine":
             return CosineAnnealingLR(optimiser, steps)
         case "plateau":

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from torch import Tensor
+
+Pixels = TypeVar("Pixels", "Tensor", NDArray[Any])
 
 Mask = NDArray[np.bool_] | NDArray[np.uint8]
 """What pixels are: True = building; where there are several classes their numbers, 0 = none."""
@@ -29,7 +33,15 @@ def planes(mask: Mask) -> Mask:
     return np.asarray(mask == numbers[:, None, None])
 
 
+def whitened(image: Pixels, span: tuple[float, float]) -> Pixels:
+    """Return raw pixels with the span's ends at 0 and 255, as floats where they are elsewhere."""
+    low, high = span
+    return image if span == WHITE else (image - low) * (255 / (high - low))
+
+
 SPLITS = ("train", "validation", "test")
+WHITE = (0.0, 255.0)
+"""Span of bytes: black and white as they are."""
 
 
 class Crop(NamedTuple):
@@ -120,7 +132,7 @@ class Sheet:
     """Metres a pixel; the model's own where nobody knows."""
     weight: float
     """Share of the chips that come from the whole set."""
-    span: tuple[float, float] = (0.0, 255.0)
+    span: tuple[float, float] = WHITE
     """Raw values that are scaled to 0 and 1."""
     sparse: bool = False
     """Parts are held out, so they are not valid: a chip that shows little is drawn again."""

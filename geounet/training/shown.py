@@ -12,25 +12,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 AUGMENTATIONS = {
-    "d4": "1: one of the eight symmetries of the square",
-    "rotate": "degrees to either side",
-    "shift": "share of the edge, along rows and columns",
-    "zoom": "share of the scale, in or out",
-    "light": "1: gamma, gain, colour, a blur and a noise, as the recipe `buildings` has them",
-    "brightness": "share by which pixels are made brighter or darker",
-    "contrast": "share by which they are moved from their mean or to it",
-    "saturation": "share by which they are moved from grey or to it",
-    "hue": "turns of the colour wheel, up to 0.5",
-    "blur": "largest sigma of a Gauss, pixels",
-    "noise": "largest standard deviation, share of white",
-    "jpeg": "lowest quality, 1 to 100",
+    "d4": (1, "1: one of the eight symmetries of the square"),
+    "rotate": (360, "degrees to either side"),
+    "shift": (1, "share of the edge, along rows and columns"),
+    "zoom": (0.9, "share of the scale, in or out"),
+    "light": (1, "1: gamma, gain, colour, a blur and a noise, as the recipe `buildings` has them"),
+    "brightness": (1, "share by which pixels are made brighter or darker"),
+    "contrast": (1, "share by which they are moved from their mean or to it"),
+    "saturation": (1, "share by which they are moved from grey or to it"),
+    "hue": (0.5, "turns of the colour wheel, up to 0.5"),
+    "blur": (100, "largest sigma of a Gauss, pixels"),
+    "noise": (1, "largest standard deviation, share of white"),
+    "jpeg": (100, "lowest quality, 1 to 100"),
 }
-"""What may be varied, and what its number means; what is not named, or 0, stays as it is.
+"""What may be varied, the largest number, and what it means; of 0, or not named, all stays.
 
 Ground sample distances are drawn from `gsd_range`."""
-FILTERS = ("lanczos", "bilinear", "nearest")
-SCALINGS = ("standard", "255", *SCENE_SCALINGS)
-SPLITTINGS = ("place", "random", "sorted", "given")
 MEAN, STD = (0.45, 0.45, 0.42), (0.22, 0.21, 0.21)
 
 
@@ -76,17 +73,14 @@ class Shown:
     """Bands the network sees."""
 
     def __post_init__(self) -> None:
-        """Refuse words that mean nothing."""
-        words = (
-            ("image_filter", self.image_filter, FILTERS),
-            ("mask_filter", self.mask_filter, FILTERS),
-            ("scaling", self.scaling, SCALINGS),
-            ("split", self.split, SPLITTINGS),
-            *(("augment", name, tuple(AUGMENTATIONS)) for name in self.augment),
-        )
-        for name, got, known in words:
-            if got not in known:
-                raise TrainingError(f"{name} is {got!r}; known: {', '.join(known)}")
+        """Refuse variations that there are not, or that go too far."""
+        for name, amount in self.augment.items():
+            if name not in AUGMENTATIONS:
+                raise TrainingError(f"augment is {name!r}; known: {', '.join(AUGMENTATIONS)}")
+            if not 0 <= amount <= AUGMENTATIONS[name][0]:
+                raise TrainingError(
+                    f"augment: {name} is {amount} (expected 0 to {AUGMENTATIONS[name][0]})"
+                )
 
     @classmethod
     def of(cls, recipe: Any) -> Self:  # noqa: ANN401 - whatever has some of the fields

@@ -95,7 +95,7 @@ def _shape(ends: Any, file: Path) -> tuple[int | str, ...]:  # noqa: ANN401
     if len(ends) != 1:
         raise ModelError(f"{file}: its graph has {len(ends)} inputs or outputs, expected one each")
     return tuple(
-        size.dim_value if size.HasField("dim_value") else size.dim_param or "?"
+        size.dim_value if size.dim_value > 0 else size.dim_param or "?"
         for size in ends[0].type.tensor_type.shape.dim
     )
 

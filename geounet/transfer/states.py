@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from geounet.errors import ModelError
-from geounet.model import Segmenter, save_model
+from geounet.model import Segmenter, check_network, save_model
 from geounet.modelfile import SUFFIX
+from geounet.networks.catalogue import is_exclusive
 from geounet.networks.field import sight
 from geounet.networks.memory import bytes_per_pixel
-from geounet.networks.registry import SMP_PREFIX, build
+from geounet.networks.registry import build
 from geounet.outputs import check_target, staged
 from geounet.transfer.card import BANDS, Words, make_card
 
@@ -66,14 +67,15 @@ def import_state(
     state = _state(file)
     found: dict[str, Any] = {}
     bands = options.get("bands", len(words.bands or ()) or 3)
-    if bands in BANDS:
+    if bands in [*BANDS]:  # which a user may give as anything
         found["bands"] = BANDS[bands]
+    maps = len(words.classes or ()) + is_exclusive(network, options)  # the background has one, too
     card = make_card(
         words, found, file, NEEDED, network=network,
-        network_options={"bands": bands, "classes": len(words.classes or ()), **options},
+        network_options={"bands": bands, "classes": maps, **options},
     )  # fmt: skip
-    offline = {"encoder_weights": None} if network.startswith(SMP_PREFIX) else {}
-    module = build(network, {**card.network_options, **offline}).eval()
+    module = build(network, card.network_options, fetch=False).eval()
+    check_network(card, module, file)
     try:
         module.load_state_dict(_named(state, set(module.state_dict())))
     except RuntimeError as error:
