@@ -13,6 +13,7 @@ from rasterio.errors import RasterioError
 from geounet.errors import RasterError
 from geounet.gdal import cause
 from geounet.ground import pixel_steps
+from geounet.valid import is_alpha
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,13 +48,10 @@ def choose_bands(
 ) -> tuple[int, ...]:
     """Return the bands to read: those asked for, or all but alpha.
 
-    GDAL calls the last of four bands alpha when nobody says otherwise; one that is described as
-    something else is data.
-
     Raises:
         RasterError: there is no such band, or none at all.
     """
-    colours = tuple(band for band in handle.indexes if not _is_alpha(handle, band))
+    colours = tuple(band for band in handle.indexes if not is_alpha(handle, band))
     if not handle.count and handle.subdatasets:
         raise RasterError(
             f"{shown}: holds only subdatasets ({len(handle.subdatasets)}, expected bands); "
@@ -67,12 +65,6 @@ def choose_bands(
     if not bands and not colours:
         raise RasterError(f"{shown}: has no band of data (bands: {handle.count}); check the file")
     return tuple(bands) if bands else colours
-
-
-def _is_alpha(handle: Any, band: int) -> bool:  # noqa: ANN401
-    words = (handle.descriptions[band - 1] or "alpha").lower()
-    named = any(word in words for word in ("alpha", "mask", "opacity"))
-    return bool(handle.colorinterp[band - 1] == ColorInterp.alpha and named)
 
 
 def band_names(handle: Any, bands: Sequence[int]) -> tuple[str, ...]:  # noqa: ANN401
@@ -93,6 +85,12 @@ def dates(handle: Any) -> tuple[str, ...]:  # noqa: ANN401 - rasterio has no typ
     tags = {**handle.tags(), **handle.tags(ns="IMAGERY")}
     found = (tags.get(name) for name in DATE_TAGS)
     return tuple(word for word in found if word)
+
+
+def bits(handle: Any, band: int) -> int | None:  # noqa: ANN401 - rasterio has no types
+    """Return how many bits of a pixel are used, None where all of its type are."""
+    found = handle.tags(band, ns="IMAGE_STRUCTURE").get("NBITS", "")
+    return int(found) if found.isdecimal() else None
 
 
 def check_pixels(

@@ -122,6 +122,15 @@ def test_an_alpha_band_that_is_named_is_data(make_raster):
     assert patch.valid.all()
 
 
+@pytest.mark.parametrize("bands", [None, (1, 2, 3)])
+def test_an_alpha_band_of_another_name_masks_nothing(make_raster, bands):
+    """Near infrared that GDAL alone calls alpha is 0 on water, also when only others are read."""
+    path, _ = rgba(make_raster, np.array([[0, 7]], "uint8"))
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("red", "green", "blue", "nir")
+    assert patch_of(path, bands=bands).valid.all()
+
+
 def test_dark_pixels_are_no_nodata(make_raster):
     """With nodata 0, a pixel is invalid only when all of its bands are 0."""
     array = np.array([[[0, 0, 5]], [[0, 3, 5]], [[0, 0, 5]]], "uint8")
