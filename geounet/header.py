@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
-from geounet.errors import RasterError
+from geounet.errors import GeounetWarning, RasterError
 from geounet.gdal import cause
 from geounet.ground import pixel_steps
 from geounet.valid import is_alpha
@@ -23,6 +24,9 @@ DATE_TAGS = (
     *("EXIF_DateTimeOriginal", "TIFFTAG_DATETIME"),
 )
 """Tags that hold a date, those of the acquisition first."""
+
+OPAQUE = 255
+"""Alpha of a colour that hides what lies below."""
 
 
 def check_links(handle: Any, shown: str) -> None:  # noqa: ANN401 - rasterio has no types
@@ -62,6 +66,13 @@ def choose_bands(
             raise RasterError(
                 f"{shown}: has no band {band} (it has {_list(handle.count)}); set --bands"
             )
+    if handle.subdatasets:
+        warn(
+            f"{shown}: holds {len(handle.subdatasets)} images, the first is read; another one by: "
+            f"gdal_translate {handle.subdatasets[1]} one.tif",
+            GeounetWarning,
+            stacklevel=3,
+        )
     if not bands and not colours:
         raise RasterError(f"{shown}: has no band of data (bands: {handle.count}); check the file")
     return tuple(bands) if bands else colours
@@ -112,9 +123,11 @@ def check_pixels(
             "write their amplitude to a file first"
         )
     if not indexed and any(handle.colorinterp[band - 1] == ColorInterp.palette for band in bands):
+        colours = [each for band in bands for each in handle.colormap(band).values()]
+        kind = "rgb" if all(alpha == OPAQUE for *_, alpha in colours) else "rgba"
         raise RasterError(
             f"{shown}: has a colour table (indices, expected colours); "
-            f"run: gdal_translate -expand rgb {shown} rgb.tif"
+            f"run: gdal_translate -expand {kind} {shown} {kind}.tif"
         )
 
 

@@ -17,13 +17,14 @@ from affine import Affine
 from fakes import FakeReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pyproj import CRS, Transformer
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 from rasterio.windows import Window
 
-from geounet.errors import RasterError
+from geounet.errors import GeounetWarning, RasterError
 from geounet.raster import open_raster
 from geounet.scale import suggest_scale
 
@@ -181,6 +182,23 @@ def test_complex_pixels_are_refused(make_raster, dtype):
     """Complex numbers are refused, never cut to their real part."""
     with pytest.raises(RasterError, match="complex pixels"):
         open_raster(make_raster(noise((4, 4), dtype)))
+
+
+def test_transparent_colours_stay_so_by_the_cure(tmp_path):
+    """A table with a colour that shows what lies below is expanded with its alpha."""
+    picture = Image.fromarray(noise((4, 4)) % 2).convert("P")
+    picture.putpalette([0, 0, 0, 9, 9, 9])
+    picture.save(tmp_path / "glass.png", transparency=bytes([0, 255]))
+    with pytest.raises(RasterError, match=r"-expand rgba .* rgba.tif"):
+        open_raster(tmp_path / "glass.png")
+
+
+def test_of_several_images_the_first_is_read_and_it_is_said(tmp_path):
+    """The other pages of a TIFF are no bands; one line tells how to get at them."""
+    pages = [Image.fromarray(np.full((5, size), size, np.uint8)) for size in (6, 7)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    with pytest.warns(GeounetWarning, match="holds 2 images, the first is read"):
+        assert (patch_of(tmp_path / "pages.tif").data == 6).all()
 
 
 def test_a_colour_table_is_refused_with_its_cure(make_raster):
