@@ -22,7 +22,7 @@ $(BIN)/.ready-dev: $(BIN)/.ready
 	touch $@
 
 demo: $(BIN)/.ready  ## set up, draw a sample town, predict it, write a report to look at
-	$(BIN)/geounet sample $(DEMO) --size 1536 --seed 20 
+	$(BIN)/geounet sample $(DEMO) --size 1536 --seed 20 --overwrite
 	$(BIN)/geounet predict $(DEMO)/town.tif --out $(DEMO)/buildings.gpkg --overwrite \
 		--probability $(DEMO)/probability.tif --report $(DEMO)/report.html
 	@echo "Open $(DEMO)/report.html in a browser, or $(DEMO)/buildings.gpkg in QGIS."

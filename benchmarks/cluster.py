@@ -62,7 +62,7 @@ def contents(folder: Path) -> dict[str, Any]:
 
 def sample(folder: Path, size: int) -> Path:
     """Draw a town."""
-    words = ["sample", str(folder), "--size", str(size), "--seed", "7"]
+    words = ["sample", str(folder), "--size", str(size), "--seed", "7", "-f"]
     subprocess.run([GEOUNET, *words], check=True, capture_output=True)
     return folder / "town.tif"
 

@@ -35,7 +35,7 @@ EVERY = 100
 
 def sample(folder: Path, size: int) -> Path:
     """Return a sample scene."""
-    words = [str(GEOUNET), "sample", str(folder), "--size", str(size), "--seed", "1"]
+    words = [str(GEOUNET), "sample", str(folder), "--size", str(size), "--seed", "1", "-f"]
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     return folder / "town.tif"
 

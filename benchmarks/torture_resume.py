@@ -262,7 +262,7 @@ def mounted(folder: Path, size: int) -> Iterator[Path]:
 
 def sample(folder: Path, size: int) -> Path:
     """Return a sample scene."""
-    words = [str(GEOUNET), "sample", str(folder / "scene"), "--size", str(size), "--seed", "1"]
+    words = [GEOUNET, "sample", folder / "scene", "--size", str(size), "--seed", "1", "-f"]
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     return folder / "scene" / "town.tif"
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 import warnings
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -140,7 +141,8 @@ def _run(words: list[str], *, verbose: bool) -> int:
     for number in STOPPING:
         if before[number] != signal.SIG_IGN:  # as it is for jobs in the background
             signal.signal(number, _stop)
-    hook, sys.unraisablehook = sys.unraisablehook, _swallowed
+    hook = sys.unraisablehook
+    sys.unraisablehook = partial(_swallowed, hook)
     try:
         if "" in words:
             raise click.UsageError("an argument is empty, perhaps a variable not set; name it")
@@ -179,10 +181,15 @@ def _stop(number: int, _: object) -> None:
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
-def _swallowed(lost: Any) -> None:
-    """Stop again, soon: what a signal raises within a destructor goes no further."""
+def _swallowed(others: Callable[[Any], object], lost: Any) -> None:
+    """Stop again, soon: what a signal raises within a destructor goes no further.
+
+    Args:
+        others: told of every other exception that is lost.
+        lost: what Python says of it.
+    """
     if lost.exc_type not in (KeyboardInterrupt, Terminated):
-        sys.__unraisablehook__(lost)
+        others(lost)
         return
     number = signal.SIGINT if lost.exc_type is KeyboardInterrupt else signal.SIGTERM
     for each in STOPPING:
@@ -191,7 +198,9 @@ def _swallowed(lost: Any) -> None:
 
 
 def _raise(number: int) -> None:
-    """Signal the main thread, from another one: a sleep in it ends."""
+    """Signal the main thread, from another one: a sleep in it ends; unless it came to its end."""
+    if signal.getsignal(number) is not _stop:
+        return
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from .options import OVERWRITE
 
 
 @click.command("sample", short_help="Write the sample scenes with their truth.")
@@ -23,7 +26,8 @@ import click
     show_default=True,
     help="Another seed, another town.",
 )
-def command(folder: Path, *, size: int, seed: int) -> None:
+@OVERWRITE
+def command(folder: Path, **options: Any) -> None:
     """Write an aerial town, the same town before and after a storm, and their true buildings.
 
     Example: geounet sample demo --size 2048 --seed 7
@@ -32,5 +36,5 @@ def command(folder: Path, *, size: int, seed: int) -> None:
     from geounet.scenes import write_samples
 
     make_folder(folder)
-    for path in write_samples(folder, size=size, seed=seed):
+    for path in write_samples(folder, **options):
         click.echo(path)

@@ -17,6 +17,8 @@ SAME_GSD = 1.1
 COARSEST = 4.0
 FARTHEST = 100.0
 """A grid so many times finer or coarser than the raster is a slip of the pen."""
+BYTE = 8
+"""Bits; with fewer a raster is all but black to a model of bytes."""
 
 
 def check_fit(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
@@ -61,10 +63,12 @@ def check_dtype(reader: Reader, card: ModelCard, *, scaled: bool) -> None:
         RasterError: with the option that cures it.
     """
     info = reader.info
-    if not scaled and card.scaling == FIXED and str(info.dtype) != card.dtype:
+    few = info.bits is not None and info.bits < BYTE and 2**info.bits <= card.input_range[1]
+    if not scaled and card.scaling == FIXED and (few or str(info.dtype) != card.dtype):
         low, high = suggest_scale(reader)
+        kind = f"of {info.bits} bit{'s' * (info.bits != 1)}" if few else info.dtype
         raise RasterError(
-            f"{info.path}: pixels are {info.dtype}, model {card.name} expects {card.dtype}; "
+            f"{info.path}: pixels are {kind}, model {card.name} expects {card.dtype}; "
             f"say which values are black and white, such as --scale {low:.15g},{high:.15g}"
         )
 

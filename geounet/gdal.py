@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 _SMALLEST_CACHE, _LARGEST_CACHE = 16_000_000, 512_000_000
 _LOCAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_PAM_ENABLED": "YES"}
-_REMOTE = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+_REMOTE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+PATIENCE = {
     "GDAL_HTTP_MAX_RETRY": "4",
     "GDAL_HTTP_CONNECTTIMEOUT": "20",
+    "GDAL_HTTP_LOW_SPEED_TIME": "30",
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
 }
+"""How often a server is asked, and how many seconds it may send nothing; what someone has set in
+the environment stands."""
 _WRITING = {"GDAL_PAM_ENABLED": "NO"}
 _FILTERS = threading.RLock()
 _LONGEST = 260
@@ -68,7 +72,7 @@ def open_source(source: Source) -> Any:  # noqa: ANN401 - rasterio has no types
 def reading(source: Source, doing: str) -> Iterator[None]:
     """Set GDAL up for reads; its errors become RasterError with `doing` and the cause."""
     try:
-        with rasterio.Env(**(_REMOTE if source.remote else _LOCAL)):
+        with rasterio.Env(**(_remote() if source.remote else _LOCAL)):
             yield
     except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
         cure = "check the address" if source.remote else "copy or download it again"
@@ -76,6 +80,10 @@ def reading(source: Source, doing: str) -> Iterator[None]:
             f"{source.shown}: cannot be read ({doing}: {cause(error)}); "
             f"it is damaged or incomplete, {cure}"
         ) from error
+
+
+def _remote() -> dict[str, str]:
+    return _REMOTE | {name: PATIENCE[name] for name in PATIENCE.keys() - os.environ.keys()}
 
 
 @contextmanager

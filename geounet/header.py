@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
-from geounet.errors import RasterError
+from geounet.errors import GeounetWarning, RasterError
 from geounet.gdal import cause
 from geounet.ground import pixel_steps
+from geounet.valid import is_alpha
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,9 @@ DATE_TAGS = (
     *("EXIF_DateTimeOriginal", "TIFFTAG_DATETIME"),
 )
 """Tags that hold a date, those of the acquisition first."""
+
+OPAQUE = 255
+"""Alpha of a colour that hides what lies below."""
 
 
 def check_links(handle: Any, shown: str) -> None:  # noqa: ANN401 - rasterio has no types
@@ -47,13 +52,10 @@ def choose_bands(
 ) -> tuple[int, ...]:
     """Return the bands to read: those asked for, or all but alpha.
 
-    GDAL calls the last of four bands alpha when nobody says otherwise; one that is described as
-    something else is data.
-
     Raises:
         RasterError: there is no such band, or none at all.
     """
-    colours = tuple(band for band in handle.indexes if not _is_alpha(handle, band))
+    colours = tuple(band for band in handle.indexes if not is_alpha(handle, band))
     if not handle.count and handle.subdatasets:
         raise RasterError(
             f"{shown}: holds only subdatasets ({len(handle.subdatasets)}, expected bands); "
@@ -64,15 +66,16 @@ def choose_bands(
             raise RasterError(
                 f"{shown}: has no band {band} (it has {_list(handle.count)}); set --bands"
             )
+    if handle.subdatasets:
+        warn(
+            f"{shown}: holds {len(handle.subdatasets)} images, the first is read; another one by: "
+            f"gdal_translate {handle.subdatasets[1]} one.tif",
+            GeounetWarning,
+            stacklevel=3,
+        )
     if not bands and not colours:
         raise RasterError(f"{shown}: has no band of data (bands: {handle.count}); check the file")
     return tuple(bands) if bands else colours
-
-
-def _is_alpha(handle: Any, band: int) -> bool:  # noqa: ANN401
-    words = (handle.descriptions[band - 1] or "alpha").lower()
-    named = any(word in words for word in ("alpha", "mask", "opacity"))
-    return bool(handle.colorinterp[band - 1] == ColorInterp.alpha and named)
 
 
 def band_names(handle: Any, bands: Sequence[int]) -> tuple[str, ...]:  # noqa: ANN401
@@ -95,6 +98,12 @@ def dates(handle: Any) -> tuple[str, ...]:  # noqa: ANN401 - rasterio has no typ
     return tuple(word for word in found if word)
 
 
+def bits(handle: Any, band: int) -> int | None:  # noqa: ANN401 - rasterio has no types
+    """Return how many bits of a pixel are used, None where all of its type are."""
+    found = handle.tags(band, ns="IMAGE_STRUCTURE").get("NBITS", "")
+    return int(found) if found.isdecimal() else None
+
+
 def check_pixels(
     handle: Any,  # noqa: ANN401 - rasterio has no types
     shown: str,
@@ -114,9 +123,11 @@ def check_pixels(
             "write their amplitude to a file first"
         )
     if not indexed and any(handle.colorinterp[band - 1] == ColorInterp.palette for band in bands):
+        colours = [each for band in bands for each in handle.colormap(band).values()]
+        kind = "rgb" if all(alpha == OPAQUE for *_, alpha in colours) else "rgba"
         raise RasterError(
             f"{shown}: has a colour table (indices, expected colours); "
-            f"run: gdal_translate -expand rgb {shown} rgb.tif"
+            f"run: gdal_translate -expand {kind} {shown} {kind}.tif"
         )
 
 

@@ -14,6 +14,7 @@ from geounet.blocks import any_written, written_parts
 from geounet.gdal import BLOCKS, open_source, reading
 from geounet.header import (
     band_names,
+    bits,
     check_links,
     check_pixels,
     check_place,
@@ -185,6 +186,7 @@ def open_raster(
             bands=chosen,
             names=band_names(handle, chosen),
             taken=dates(handle),
+            bits=bits(handle, chosen[0]),
             overviews=tuple(handle.overviews(chosen[0])),
         )
         masking = find_masking(handle, chosen)

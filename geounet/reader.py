@@ -52,6 +52,8 @@ class RasterInfo:
     """What the file calls each of them; empty where it says nothing."""
     taken: tuple[str, ...] = ()
     """Dates that its tags tell, that of the acquisition first; as they stand there."""
+    bits: int | None = None
+    """Bits of a pixel, where the file has fewer than its type; as of drawings of 16 colours."""
     sheets: Sheets | None = None
     """Of a surface, which file counts where; None of a single file."""
     overviews: tuple[int, ...] = ()

@@ -25,10 +25,20 @@ class Masking:
     """Bands whose stored mask is read; a pixel counts when any of them says so."""
 
 
-def find_masking(handle: Any, bands: tuple[int, ...]) -> Masking:  # noqa: ANN401 - rasterio has no types
+def is_alpha(handle: Any, band: int) -> bool:  # noqa: ANN401 - rasterio has no types
+    """Return whether a band of an open raster says which pixels count.
+
+    GDAL calls the last of four bands alpha when nobody says otherwise; one that is described as
+    something else is data.
+    """
+    words = (handle.descriptions[band - 1] or "alpha").lower()
+    named = any(word in words for word in ("alpha", "mask", "opacity"))
+    return bool(handle.colorinterp[band - 1] == ColorInterp.alpha and named)
+
+
+def find_masking(handle: Any, bands: tuple[int, ...]) -> Masking:  # noqa: ANN401
     """Return where an open raster says which pixels of some bands count."""
-    meanings = zip(handle.indexes, handle.colorinterp, strict=True)
-    alphas = [band for band, meaning in meanings if meaning == ColorInterp.alpha]
+    alphas = [band for band in handle.indexes if is_alpha(handle, band)]
     nodata = tuple(handle.nodatavals[band - 1] for band in bands)
     flags = [set(handle.mask_flag_enums[band - 1]) for band in bands]
     masks = tuple(band for band, found in zip(bands, flags, strict=True) if not found)

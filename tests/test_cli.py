@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from affine import Affine
-from geounet.cli.main import COMMANDS, geounet, main
+from geounet.cli.main import COMMANDS, SOON, geounet, main
 
 from geounet.card import ModelCard
 from geounet.model import Segmenter, save_model
@@ -400,17 +400,25 @@ def test_an_interrupt_is_clean(begun, number, code):
     only_state_is_left(out, err)
 
 
+class Dying:
+    """Something whose destructor does what it is told."""
+
+    def __init__(self, last):
+        """Be told."""
+        self.last = last
+
+    def __del__(self):
+        """Do it."""
+        self.last()
+        time.sleep(0)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_no_interrupt_is_lost_in_a_destructor(monkeypatch, capsys, number, code):
     """What a signal raises there Python drops: the command stops a moment later all the same."""
 
-    class Dying:
-        def __del__(self):
-            signal.raise_signal(number)
-            time.sleep(0)
-
     def slow(*_, **__):
-        Dying()
+        Dying(lambda: signal.raise_signal(number))
         time.sleep(20)
 
     monkeypatch.setattr(geounet, "main", slow)
@@ -418,6 +426,30 @@ def test_no_interrupt_is_lost_in_a_destructor(monkeypatch, capsys, number, code)
     assert main(["doctor"]) == code
     assert time.monotonic() - begun < 10
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_signal_lost_at_the_very_end_changes_nothing(monkeypatch):
+    """A command that has come to its end is not stopped afterwards, nor is who called it."""
+
+    def brief(*_, **__):
+        Dying(lambda: signal.raise_signal(signal.SIGINT))
+
+    monkeypatch.setattr(geounet, "main", brief)
+    assert main(["doctor"]) == 0
+    time.sleep(10 * SOON)
+
+
+def test_other_errors_of_destructors_are_told(monkeypatch):
+    """Whoever listens for what Python drops hears of all but the signals."""
+    heard = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: heard.append(lost.exc_type))
+
+    def failing(*_, **__):
+        Dying(lambda: 1 // 0)
+
+    monkeypatch.setattr(geounet, "main", failing)
+    assert main(["doctor"]) == 0
+    assert heard == [ZeroDivisionError]
 
 
 def test_a_second_interrupt_changes_nothing(begun):

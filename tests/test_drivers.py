@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
@@ -16,6 +18,7 @@ from rasterio.windows import Window
 
 from geounet.drivers import driver_of
 from geounet.errors import RasterError
+from geounet.gdal import PATIENCE
 from geounet.raster import open_raster
 from geounet.sources import find_source, identity
 
@@ -45,7 +48,10 @@ def whole(reader):
 
 @pytest.fixture
 def server():
-    """A server on this machine that counts what it is asked for; serves `server.content`."""
+    """A server on this machine that counts what it is asked for; serves `server.content`.
+
+    It sends nothing for `server.silence` seconds.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self):
@@ -70,13 +76,15 @@ def server():
                 self.send_header("Content-Range", span)
             self.end_headers()
             if body:
-                self.wfile.write(content)
+                time.sleep(self.server.silence)
+                with suppress(OSError):  # nobody may be there any more
+                    self.wfile.write(content)
 
         def log_message(self, *_):
             pass
 
     http = HTTPServer(("127.0.0.1", 0), Handler)
-    http.hits, http.content = 0, b""
+    http.hits, http.content, http.silence = 0, b"", 0
     http.url = f"http://127.0.0.1:{http.server_port}"
     thread = threading.Thread(target=http.serve_forever, daemon=True)
     thread.start()
@@ -178,6 +186,19 @@ def test_a_url_is_read(make_raster, server):
     server.content = VRT.format(relative=0, name="/etc/hostname").encode()
     with pytest.raises(RasterError, match="open"):
         open_raster(f"{server.url}/other.tif")
+
+
+def test_a_server_that_falls_silent_is_an_error(make_raster, server, monkeypatch):
+    """Nothing waits for ever; how often it is asked again is what the environment says."""
+    noise = np.random.default_rng(0).integers(1, 255, (3, 256, 256), np.uint8)
+    server.content = make_raster(noise, tiled=True, blockxsize=16, blockysize=16).read_bytes()
+    monkeypatch.setitem(PATIENCE, "GDAL_HTTP_LOW_SPEED_TIME", "1")
+    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
+    with open_raster(f"{server.url}/far.tif") as reader:
+        server.hits, server.silence = 0, 4
+        with pytest.raises(RasterError, match="cannot be read"):
+            reader.read(Window(240, 240, 16, 16))
+    assert server.hits == 1
 
 
 def test_no_file_leads_to_the_network(make_raster, server, tmp_path):

@@ -11,6 +11,7 @@ from pyproj import CRS
 from geounet.card import ModelCard
 from geounet.errors import OptionError, RasterError
 from geounet.fit import check_fit, target_gsd
+from geounet.raster import open_raster
 
 CARD = ModelCard(name="m", network="unet", stride=16, receptive_field=91, threshold=0.42)
 
@@ -35,6 +36,16 @@ def test_a_pixel_type_the_model_does_not_know_is_refused():
         check_fit(_reader(dtype=np.uint16), CARD, scaled=False)
     check_fit(_reader(dtype=np.uint16), CARD, scaled=True)
     check_fit(_reader(), CARD, scaled=False)
+
+
+@pytest.mark.parametrize(("bits", "words"), [(4, "of 4 bits"), (1, "of 1 bit,")])
+def test_pixels_of_less_than_a_byte_are_refused(make_raster, bits, words):
+    """Their white is 15 or 1, which a model of bytes would take for black."""
+    array = np.arange(3 * 64 * 64, dtype=np.uint8).reshape(3, 64, 64) % 2**bits
+    with open_raster(make_raster(array, nbits=bits)) as reader:
+        with pytest.raises(RasterError, match=rf"{words}.*such as --scale 0,{2**bits - 1}$"):
+            check_fit(reader, CARD, scaled=False)
+        check_fit(reader, CARD, scaled=True)
 
 
 @pytest.mark.parametrize(

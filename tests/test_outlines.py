@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from affine import Affine
 from hypothesis import given, settings
@@ -23,7 +25,9 @@ from geounet.footprints.outlines.ground import ground_at
 from geounet.footprints.outlines.mend import mended
 from geounet.footprints.outlines.neighbours import AHEAD, Outliner
 from geounet.footprints.outlines.outline import OutlineOptions
+from geounet.footprints.outlines.polygons import sound
 from geounet.footprints.outlines.workers import Workers
+from geounet.footprints.place import place
 from geounet.footprints.rings import concatenate, nothing
 from geounet.footprints.spool import Spool
 from geounet.footprints.trace import Tracer
@@ -32,6 +36,9 @@ PLAIN = OutlineOptions(
     kind="regular", tolerance_m=None, transform=Affine.scale(0.3, -0.3), crs=None
 )
 METRES = replace(PLAIN, transform=Affine(0.3, 0, 500_000, 0, -0.3, 5_000_000), crs=CRS(32633))
+SAMPLE = Path(__file__).parents[1] / "sample_data" / "town.tif"
+OTSU = 266
+"""Sum of its bands from which a pixel is bright."""
 L_SHAPE = np.array([(0, 0), (60, 0), (60, 22), (26, 22), (26, 40), (0, 40)], float)
 RECTANGLE = np.array([(0, 0), (50, 0), (50, 30), (0, 30)], float)
 CHAMFERED = np.array([(0, 0), (50, 0), (50, 25), (38, 37), (0, 37)], float)
@@ -188,6 +195,20 @@ def test_every_outline_is_valid_and_apart(tmp_path_factory, mask, kind, scale):
         outlines, regular = outlined(batch, folder, replace(PLAIN, kind=kind))
         assert_sound(outlines)
         assert kind == "regular" or not regular.any()
+
+
+def test_what_is_valid_in_pixels_is_so_on_the_map(tmp_path):
+    """A stalk one pixel wide has a spike without width, which a map's rounding would close."""
+    spike = [(25.5, 367.5728503866865), (25.7, 368.5), (25.5, 367.57285038668647)]
+    thin = shapely.Polygon([(23.5, 370.5), (23.5, 367.5), *spike, (26.5, 371.5)])
+    assert shapely.is_valid(thin)
+    assert sound(np.array([thin, thin.envelope, None], object)).tolist() == [False, True, False]
+    with rasterio.open(SAMPLE) as file:
+        labels = (file.read().sum(axis=0, dtype=int) >= OTSU).astype(np.uint8)
+    batch = traced(labels)
+    batch = batch.take(np.flatnonzero(batch.pixels >= 89))
+    outlines, _ = outlined(batch, tmp_path, replace(METRES, kind="smooth"))
+    assert shapely.is_valid(place(outlines, Affine(0.3, 0, 512_000, 0, -0.3, 5_403_000))).all()
 
 
 def town(seed, size=260):

@@ -17,13 +17,14 @@ from affine import Affine
 from fakes import FakeReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pyproj import CRS, Transformer
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 from rasterio.windows import Window
 
-from geounet.errors import RasterError
+from geounet.errors import GeounetWarning, RasterError
 from geounet.raster import open_raster
 from geounet.scale import suggest_scale
 
@@ -122,6 +123,15 @@ def test_an_alpha_band_that_is_named_is_data(make_raster):
     assert patch.valid.all()
 
 
+@pytest.mark.parametrize("bands", [None, (1, 2, 3)])
+def test_an_alpha_band_of_another_name_masks_nothing(make_raster, bands):
+    """Near infrared that GDAL alone calls alpha is 0 on water, also when only others are read."""
+    path, _ = rgba(make_raster, np.array([[0, 7]], "uint8"))
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("red", "green", "blue", "nir")
+    assert patch_of(path, bands=bands).valid.all()
+
+
 def test_dark_pixels_are_no_nodata(make_raster):
     """With nodata 0, a pixel is invalid only when all of its bands are 0."""
     array = np.array([[[0, 0, 5]], [[0, 3, 5]], [[0, 0, 5]]], "uint8")
@@ -172,6 +182,23 @@ def test_complex_pixels_are_refused(make_raster, dtype):
     """Complex numbers are refused, never cut to their real part."""
     with pytest.raises(RasterError, match="complex pixels"):
         open_raster(make_raster(noise((4, 4), dtype)))
+
+
+def test_transparent_colours_stay_so_by_the_cure(tmp_path):
+    """A table with a colour that shows what lies below is expanded with its alpha."""
+    picture = Image.fromarray(noise((4, 4)) % 2).convert("P")
+    picture.putpalette([0, 0, 0, 9, 9, 9])
+    picture.save(tmp_path / "glass.png", transparency=bytes([0, 255]))
+    with pytest.raises(RasterError, match=r"-expand rgba .* rgba.tif"):
+        open_raster(tmp_path / "glass.png")
+
+
+def test_of_several_images_the_first_is_read_and_it_is_said(tmp_path):
+    """The other pages of a TIFF are no bands; one line tells how to get at them."""
+    pages = [Image.fromarray(np.full((5, size), size, np.uint8)) for size in (6, 7)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    with pytest.warns(GeounetWarning, match="holds 2 images, the first is read"):
+        assert (patch_of(tmp_path / "pages.tif").data == 6).all()
 
 
 def test_a_colour_table_is_refused_with_its_cure(make_raster):

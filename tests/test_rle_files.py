@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import geopandas
 import numpy as np
@@ -15,11 +16,12 @@ from geounet.cli.main import main
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from geounet.errors import AnnotationError, GeounetError
+from geounet.errors import AnnotationError, GeounetError, OptionError
+from geounet.exchange.encode import _check_names
 from geounet.rle import encode, mask_to_pairs, pairs_text, pairs_to_mask
 from geounet.rle import encoder as encoder_room
 from geounet.rle import painter as painter_room
-from geounet.rle.coco import parse_coco, run_lengths
+from geounet.rle.coco import CocoImage, parse_coco, run_lengths
 from geounet.rle.encoder import RunEncoder
 from geounet.rle.kaggle import read_rows, row_counts
 from geounet.rle.painter import RunPainter
@@ -146,6 +148,33 @@ def test_a_csv_takes_its_sizes_from_the_images(mask, tmp_path, order):
     assert main(["rle", "decode", str(table), *words]) == 0
     with rasterio.open(out / "mask.tif") as raster:
         assert np.array_equal(raster.read(1), pixels)
+
+
+@pytest.mark.parametrize("stem", ["roofs, north", 'the "old" town', "plain"])
+def test_a_name_with_a_comma_stays_one_field(make_raster, tmp_path, stem):
+    """What is written is CSV to others, and is found again by us."""
+    pixels = np.eye(5, dtype=np.uint8)
+    image = make_raster(pixels, name=f"{stem}.tif")
+    table, out = tmp_path / "labels.csv", tmp_path / "out"
+    assert main(["rle", "encode", str(image), "-o", str(table), "-q"]) == 0
+    assert [row["ImageId"] for row in table_of(table)] == [stem]
+    words = ["rle", "decode", str(table), "--images", str(image.parent), "-o", str(out), "-q"]
+    assert main(words) == 0
+    with rasterio.open(out / f"{stem}.tif") as raster:
+        assert np.array_equal(raster.read(1), pixels)
+
+
+def test_names_of_many_inputs_are_compared_at_once(tmp_path):
+    """Tens of thousands of masks take no longer to compare than to name."""
+    images = [
+        CocoImage(number=at, name=PurePosixPath(f"{at}.tif"), height=1, width=1)
+        for at in range(20_000)
+    ]
+    begun = time.monotonic()
+    _check_names(images)
+    assert time.monotonic() - begun < 5
+    with pytest.raises(OptionError, match="several inputs are called 7;"):
+        _check_names([*images, images[7]])
 
 
 def test_one_damaged_row_among_many_images_stops_all(make_raster, tmp_path, capsys):

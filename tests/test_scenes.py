@@ -12,7 +12,7 @@ import rasterio
 import shapely
 from rasterio.features import rasterize
 
-from geounet.errors import OptionError, OutputError
+from geounet.errors import OptionError, OutputError, TargetError
 from geounet.scenes import storm, town, write_samples
 from geounet.scenes.canvas import Sun
 from geounet.scenes.plan import plan_town
@@ -185,6 +185,25 @@ def test_unwritable_folder(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         write_samples(tmp_path / "file" / "samples", size=SIZE)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_exists_is_not_replaced(tmp_path, monkeypatch):
+    """A town.tif of somebody's own stays, unless it was said that it may go."""
+    monkeypatch.setattr("geounet.scenes.write.town", lambda *_: scene())
+    monkeypatch.setattr("geounet.scenes.write._write_storm", lambda _, paths: _touch(paths))
+    monkeypatch.setattr("geounet.scenes.write.storm", lambda *_: None)
+    own = tmp_path / "town.tif"
+    own.write_bytes(b"mine")
+    with pytest.raises(TargetError, match=r"town.tif: exists already; pass --overwrite"):
+        write_samples(tmp_path, size=SIZE)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
+    write_samples(tmp_path, size=SIZE, overwrite=True)
+    assert own.read_bytes() != b"mine"
+
+
+def _touch(paths):
+    for path in paths:
+        path.touch()
 
 
 def test_failure_midway(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -106,11 +107,11 @@ def _image(number: int, path: str, options: EncodeOptions) -> CocoImage:
 
 
 def _check_names(images: Sequence[CocoImage]) -> None:
-    names = [image.name.stem for image in images]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(names) > 1 else []
+    times = Counter(image.name.stem for image in images)
+    twice = [name for name, count in times.items() if count > 1]
     if twice:
         raise OptionError(
-            f"several inputs are called {twice[0]}; encode them into files of their own"
+            f"several inputs are called {min(twice)}; encode them into files of their own"
         )
 
 

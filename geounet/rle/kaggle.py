@@ -103,7 +103,9 @@ class KaggleWriter:
         file.write(f"{IMAGE},{CLASS},{PIXELS}\n" if classes else f"{IMAGE},{PIXELS}\n")
 
     def add(self, image: str, label: int, pieces: Iterable[NDArray[np.int64]]) -> None:
-        """Write the counts of one object."""
+        """Write the counts of one object; a name that would fall apart stands in quotes."""
+        if any(sign in image for sign in ',"\r\n'):
+            image = '"' + image.replace('"', '""') + '"'
         self._file.write(f"{image},{label}," if self._classes else f"{image},")
         gap = ""
         for pairs in _pairs(pieces):
@@ -136,12 +138,14 @@ def _row(line: bytes, header: list[str], where: str) -> KaggleRow:
 
 
 def _cells(line: bytes) -> list[memoryview]:
-    """Cut a line at its commas, without copying a cell."""
+    """Cut a line at its commas outside quotes, without copying a cell."""
     line = line.rstrip(b"\r\n")
-    commas, at = [-1], line.find(b",")
-    while at >= 0:
-        commas.append(at)
-        at = line.find(b",", at + 1)
+    commas, start, quotes = [-1], 0, 0
+    while (at := line.find(b",", start)) >= 0:
+        quotes += line.count(b'"', start, at)
+        if quotes % 2 == 0:
+            commas.append(at)
+        start = at + 1
     whole = memoryview(line)
     return [_unquoted(whole[start + 1 : stop]) for start, stop in pairwise([*commas, len(line)])]
 
@@ -153,6 +157,6 @@ def _unquoted(cell: memoryview) -> memoryview:
 
 def _text(cell: memoryview, where: str) -> str:
     try:
-        return bytes(cell).decode("utf-8").strip()
+        return bytes(cell).decode("utf-8").replace('""', '"').strip()
     except UnicodeDecodeError as error:
         raise AnnotationError(f"{where}: is not UTF-8; save the file as UTF-8") from error

@@ -15,7 +15,7 @@ from rasterio.io import MemoryFile
 from rasterio.shutil import copy
 
 from geounet.errors import OptionError, OutputError
-from geounet.outputs import staged
+from geounet.outputs import check_target, staged
 from geounet.scenes.storm import GSD_AFTER, StormPair, storm
 from geounet.scenes.town import GSD, Town, town
 
@@ -34,22 +34,28 @@ _NAMES = ("town.tif", "town_truth.gpkg", "storm_pre.tif", "storm_post.tif", "sto
 _LAYER = "buildings"
 
 
-def write_samples(folder: Path, *, size: int = 2048, seed: int = 0) -> list[Path]:
+def write_samples(
+    folder: Path, *, size: int = 2048, seed: int = 0, overwrite: bool = False
+) -> list[Path]:
     """Write a town and a storm pair with their truth; return the five paths.
 
     Args:
         folder: where they shall stand; made when missing.
         size: edge of the scenes in pixels of 0.3 m, 256 to 8192.
         seed: another number is another town.
+        overwrite: replace files of these names.
 
     Raises:
         OptionError: the size or the seed is out of range.
+        TargetError: one of the files exists.
         OutputError: the folder cannot be written; nothing is left in it then.
     """
     _check(size, seed)
     paths = [folder / name for name in _NAMES]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            check_target(path, overwrite=overwrite, suffixes=[path.suffix])
         with ExitStack() as stack:
             parts = [stack.enter_context(staged(path)) for path in paths]
             _write_town(town(size, seed), parts[:2])

@@ -16,6 +16,7 @@ import numpy as np
 import shapely
 
 from geounet.footprints.outlines.contour import unit_edges
+from geounet.footprints.outlines.polygons import sound
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def kept_apart(batch: Footprints, levels: list[Polygons]) -> Ints:
     chosen = np.full(len(batch), len(levels))
     for at in range(len(levels) - 1, -1, -1):
         made = levels[at]
-        clear = shapely.is_valid(made) & ~joined  # None is not
+        clear = sound(made) & ~joined
         shapely.prepare(made)
         tree = shapely.STRtree(made)
         for others, of in ((lines, owner), *((each, itself) for each in levels[at + 1 :])):

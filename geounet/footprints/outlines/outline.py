@@ -12,7 +12,7 @@ from geounet.errors import OptionError
 from geounet.footprints.outlines.choose import Objects, Spots, best
 from geounet.footprints.outlines.contour import contours
 from geounet.footprints.outlines.ground import ground_at
-from geounet.footprints.outlines.polygons import assembled, rings_as_lines
+from geounet.footprints.outlines.polygons import assembled, rings_as_lines, rounded, sound
 from geounet.footprints.outlines.runs import at_corners, simplified
 
 if TYPE_CHECKING:
@@ -150,6 +150,8 @@ def _smooth(batch: Footprints, ground: Ground, found: Objects) -> Polygons:
     """Return the simplified contours; of an object whose contour fails, its pixel edges are."""
     corners = found.contours.points[found.fine.first]
     made = assembled(corners, found.fine.ring, found.contours.owners, len(batch))
+    thin = np.flatnonzero(shapely.is_valid(made) & ~sound(made))
+    made[thin] = rounded(made[thin])  # a spike with no width, which is cut off now
     for at in np.flatnonzero(~shapely.is_valid(made) & ~shapely.is_missing(made)):
         parts = shapely.get_parts(shapely.make_valid(made[at], method="structure"))
         made[at] = parts[shapely.area(parts).argmax()] if len(parts) else None

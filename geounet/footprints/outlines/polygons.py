@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 FEWEST = 3
 """Corners of the simplest ring."""
 
+GRAIN = 1 / 1024
+"""Pixels, or units of the plane: corners that are nearer may become one on the way to a map."""
+
+
+def rounded(polygons: Polygons) -> Polygons:
+    """Return polygons with their corners on a grid of `GRAIN`."""
+    return np.asarray(shapely.transform(polygons, lambda xy: np.round(xy / GRAIN) * GRAIN))
+
+
+def sound(polygons: Polygons) -> NDArray[np.bool_]:
+    """Return which polygons are valid, and stay so when their corners are rounded; None is not."""
+    return np.asarray(shapely.is_valid(polygons) & shapely.is_valid(rounded(polygons)))
+
 
 def assembled(points: Floats, ring: Ints, owners: Ints, count: int) -> Polygons:
     """Return `(count,)` polygons from the corners of their rings; None without an exterior.
