@@ -76,7 +76,7 @@ def command(
     from geounet.errors import OptionError
     from geounet.survey.find import find_scenes
     from geounet.survey.job import SurveyOptions, survey
-    from geounet.survey.shares import scenes_of
+    from geounet.survey.shares import of_share
     from geounet.survey.workers import hands_of
 
     spread = Spread.taken(rest, workers)
@@ -93,7 +93,7 @@ def command(
         raise OptionError(f"--overlap is for one surface, got the folder {out}; name a FILE.gpkg")
     with spread.crew() as crew, Bar(out.name, "scene", quiet=quiet) as bar:
         hands = crew or hands_of(options.predict, workers)
-        mine = scenes if spread.share is None else scenes_of(scenes, spread.share)
+        mine = scenes if spread.share is None else of_share(scenes, spread.share)
         tell = Told(bar, len(mine))
         found = survey(scenes, out, options, hands=hands, progress=tell.progress, told=tell.outcome)
     if as_json:

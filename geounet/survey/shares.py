@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 from geounet.errors import PartError
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from geounet.survey.find import Scene
     from geounet.survey.work import Unit
 
+    Named = TypeVar("Named", Scene, Unit)
 TOLD = "outcomes.json"
 """What became of the scenes of a share, in the folder of its ledger."""
 
 
-def of_share(units: Iterable[Unit], share: Share) -> list[Unit]:
+def of_share(scenes: Iterable[Named], share: Share) -> list[Named]:
     """Return the scenes of a share: a scene keeps its share while others come and go."""
-    return [unit for unit in units if crc32(unit.name.encode()) % share.of == share.number - 1]
+    return [scene for scene in scenes if crc32(scene.name.encode()) % share.of == share.number - 1]
 
 
 def write_share(
