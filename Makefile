@@ -51,9 +51,12 @@ package: $(BIN)/.ready-dev  ## build wheel and source package into dist/; instal
 	$(BIN)/python -m build
 	$(BIN)/python -m pytest -q -m 'slow or not slow' tests/test_package.py
 
-model: $(BIN)/.ready-dev  ## train the bundled model again: make model DATA=FOLDER (80 minutes on two cores)
+model: $(BIN)/.ready-dev  ## train the bundled model again: make model DATA=FOLDER (2.5 hours on two cores)
 	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --recipe buildings \
-		--steps 16000 --seed 1 --name buildings -o geounet/weights/buildings.safetensors --overwrite
+		--steps 16000 --seed 1 --name buildings -o first.safetensors
+	$(BIN)/geounet train $(DATA) --manifest docs/models/buildings.toml --from first.safetensors \
+		--config docs/models/buildings-recipe.toml --weight town=0.35 --weight kampala=0.2 --seed 2 \
+		--name buildings -o geounet/weights/buildings.safetensors --overwrite
 
 docs: $(BIN)/.ready-dev  ## write what the documents take from the code, then the site, to site/index.html
 	$(BIN)/python reference

@@ -1,6 +1,6 @@
 """How good a model is where it never saw a pixel: pixel IoU by place, polygon F1 on sample scenes.
 
-    python benchmarks/quality.py DATA --manifest docs/models/buildings.toml --model buildings
+    python benchmarks/quality.py DATA --manifest docs/models/buildings.toml --model buildings [--tta flips]
     python benchmarks/quality.py DATA --model otsu
 
 Every test sheet of the manifest, and sample scenes of seeds no training draws, are written to a
@@ -39,8 +39,9 @@ def main() -> None:
     parser.add_argument("data", nargs="?", type=Path)
     parser.add_argument("--manifest", type=Path, default=Path("docs/models/buildings.toml"))
     parser.add_argument("--model", default="buildings")
+    parser.add_argument("--tta", default="none")
     options = parser.parse_args()
-    chosen = geounet.PredictOptions(model=options.model)
+    chosen = geounet.PredictOptions(model=options.model, tta=options.tta)
     with tempfile.TemporaryDirectory() as folder:
         for seed in TOWNS:
             print(

@@ -119,6 +119,24 @@ def test_a_run_that_was_interrupted_ends_as_if_it_was_not(tmp_path, changes, sto
     assert rows(StateFolder(parts).record) == rows(StateFolder(whole).record)
 
 
+def test_a_share_of_the_start_stays_in_the_model(tmp_path):
+    """What is kept lies on the line between the weights before and those after."""
+    before = fit(SHEETS, TINY, tmp_path / "a.safetensors", replace(CPU, seed=5))
+    options, found = replace(CPU, start=before), {}
+    for share in (0.0, 0.25):
+        out = tmp_path / f"{share}.safetensors"
+        found[share] = fit(SHEETS, replace(TINY, start_share=share), out, options)
+    ends = [each.network.state_dict() for each in (found[0.0], before, found[0.25])]
+    moved = 0
+    for name, after in ends[0].items():
+        if after.is_floating_point():
+            assert torch.allclose(ends[2][name], after.lerp(ends[1][name], 0.25), atol=1e-6)
+            moved += not torch.equal(after, ends[2][name])
+    assert moved > len(ends[0]) / 2
+    with pytest.raises(TrainingError, match=r"start_share is 0\.25, but"):
+        fit(SHEETS, replace(TINY, start_share=0.25), tmp_path / "b.safetensors", CPU)
+
+
 RUN = """
 import sys
 from pathlib import Path

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from geounet.training.sheet import Labelled
     from geounet.training.shown import Shown
 
+CHIP, BATCH = 256, 8
+"""Largest chip and fewest of them in a step: labelled images are often no larger."""
 SHARES = (0.75, 0.25, 0.0)
 """Of train and validation: a handful of images leaves none to test on."""
 
@@ -26,7 +28,8 @@ def tuning(recipe: Recipe) -> Recipe:
     The statistics of its normalisation stay: those of a few chips would be worse (docs/adr/0018).
     """
     few: dict[str, Any] = {"steps": 300, "epochs": None, "learning_rate": 5e-4, "average": 0.98}
-    return replace(recipe, **few, frozen_statistics=True)
+    few |= {"chip": min(recipe.chip, CHIP), "batch_size": max(recipe.batch_size, BATCH)}
+    return replace(recipe, **few, frozen_statistics=True, start_share=0.0)
 
 
 def shown_few(shown: Shown) -> Shown:

@@ -45,8 +45,14 @@ class Learner:
             lengths: steps in all, and of an epoch.
 
         Raises:
-            TrainingError: when the start is of another network.
+            TrainingError: when the start is of another network, or is missing where a share of it
+                is wanted.
         """
+        if recipe.start_share and start is None:
+            raise TrainingError(
+                f"recipe: start_share is {recipe.start_share:g}, but training starts at random; "
+                "name a model with --from, or leave it out"
+            )
         self.recipe, self.trainer = recipe, trainer
         self.network = _network(recipe, start)
         self.network.to(memory_format=torch.channels_last)
@@ -54,6 +60,7 @@ class Learner:
         self.schedule = make_schedule(recipe, self.optimiser, *lengths)
         self._module, self._optimiser = trainer.setup(self.network, self.optimiser)
         self.average = deepcopy(self.network).eval() if recipe.average else None
+        self._start = deepcopy(self.network).eval() if recipe.start_share else None
         self._loss = make_loss(recipe)
         shown = Shown.of(recipe).card
         self._mean, self._std = (
@@ -65,8 +72,13 @@ class Learner:
 
     @property
     def best_weights(self) -> nn.Module:
-        """The average, or the network itself where there is none."""
-        return self.network if self.average is None else self.average
+        """The average, or the network itself where there is none, with its share of the start."""
+        found = self.network if self.average is None else self.average
+        if self._start is None:
+            return found
+        mixed = deepcopy(found)
+        _approach(mixed, self._start, self.recipe.start_share)
+        return mixed
 
     @property
     def rate(self) -> float:
@@ -167,12 +179,17 @@ class Learner:
         if self.average is None:
             return
         decay = min(self.recipe.average, (1 + self.steps) / (10 + self.steps))
-        new = self.network.state_dict()
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(new[name], 1 - decay)
-            else:
-                value.copy_(new[name])
+        _approach(self.average, self.network, 1 - decay)
+
+
+def _approach(network: nn.Module, other: nn.Module, share: float) -> None:
+    """Take a share of another's weights into a network; what is counted is the other's."""
+    theirs = other.state_dict()
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(theirs[name], share)
+        else:
+            value.copy_(theirs[name])
 
 
 def _network(recipe: Recipe, start: Segmenter | None) -> nn.Module:

@@ -85,6 +85,9 @@ class Recipe:
     """Longest gradient; 0 leaves all."""
     average: float = 0.998
     """Decay of the running average of the weights, which is what is kept; 0 keeps the last."""
+    start_share: float = 0.0
+    """Share of the weights that training began with in those that become the model, which then
+    keeps more of what it knew (Wortsman et al. 2021, arXiv:2109.01903)."""
     loss: LossName = "boundary"
     """What is made small; see `losses`."""
     edge_weight: float = 1.0
@@ -201,5 +204,6 @@ _SPANS = (
     *((name, 0, _MOST) for name in ("weight_decay", "clip", "edge_weight", "patience")),
     *((name, 0, _MOST) for name in ("split_seed", "min_area_m2")),
     *(("blank", 0, 1), ("average", 0, 0.999999), ("threshold", 1e-6, 1 - 1e-6)),
+    ("start_share", 0, 0.999999),
 )
 """Numbers with their least and largest value."""
