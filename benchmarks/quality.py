@@ -1,6 +1,7 @@
 """How good a model is where it never saw a pixel: pixel IoU by place, polygon F1 on sample scenes.
 
-    python benchmarks/quality.py DATA --manifest docs/models/buildings.toml --model buildings [--tta flips]
+    python benchmarks/quality.py DATA --manifest docs/models/buildings.toml --model buildings
+    python benchmarks/quality.py DATA --tta flips
     python benchmarks/quality.py DATA --model otsu
 
 Every test sheet of the manifest, and sample scenes of seeds no training draws, are written to a
