@@ -168,9 +168,13 @@ def check_network(card: ModelCard, network: nn.Module, path: Path) -> None:
 
     bands, maps = (getattr(network.options, name, None) for name in ("bands", "classes"))
     if bands != len(card.bands):
-        raise ModelError(f"{path}: card has {len(card.bands)} bands, its network takes {bands}")
+        raise ModelError(
+            f"{path}: card has {len(card.bands)} bands, its network takes {bands}; get it again"
+        )
     if maps not in (len(card.classes), len(card.classes) + excludes(network)):
-        raise ModelError(f"{path}: card has {len(card.classes)} classes, its network {maps} maps")
+        raise ModelError(
+            f"{path}: card has {len(card.classes)} classes, its network {maps} maps; get it again"
+        )
 
 
 def read_golden(name: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
