@@ -4,7 +4,8 @@
 
 Each place of the manifest in turn is left out of training, of validation and so of the threshold;
 its test sheets then say how good the rest was for it. A model that is in the folder is not trained
-again, one whose training was killed goes on. Prints one JSON line a place.
+again, one whose training was killed goes on. The recipe is that of the bundled model's second part,
+from random weights. Prints one JSON line a place.
 """
 
 from __future__ import annotations
@@ -51,9 +52,13 @@ def main() -> None:
 def train(model: Path, place: str, options: argparse.Namespace) -> None:
     """Train a model that knows nothing of a place."""
     manifest = model.with_suffix(".toml")
-    manifest.write_text(without(options.manifest.read_text(encoding="utf-8"), place))
+    text = without(options.manifest.read_text(encoding="utf-8"), place)
+    manifest.write_text(text, encoding="utf-8")
     words = [str(GEOUNET), "train", str(options.data), "--manifest", str(manifest)]
-    words += ["--config", str(options.config), "--steps", str(options.steps), "--seed", "1"]
+    recipe = tomllib.loads(options.config.read_text(encoding="utf-8")) | {"start_share": 0.0}
+    config = model.with_suffix(".json")
+    config.write_text(json.dumps(recipe), encoding="utf-8")
+    words += ["--config", str(config), "--steps", str(options.steps), "--seed", "1"]
     words += ["--weight", "town=0.35", "-o", str(model)]
     if model.with_name(f"{model.name}.state").exists():
         words.append("--resume")

@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 
     from job import Job
 
-WITHOUT_TORCH = ("geounet.jobs", "geounet.predict", "geopandas", "pyogrio")
-"""What every run of ours imports before it begins."""
+IMPORTS = ("geounet.survey.work", "geounet.predict", "geopandas", "pyogrio")
+"""What every run of ours imports before it begins; of the engines it takes only the one it needs."""
 
 
 def load(job: Job) -> Callable[[], Outcome]:
     """Return the work."""
-    for package in (
-        WITHOUT_TORCH if {"onnx", "openvino"} & {*job.flags} else (*WITHOUT_TORCH, "torch")
-    ):
+    for package in IMPORTS:
         importlib.import_module(package)
     vector, probability = job.file("out.gpkg"), job.file("probability.tif")
     words = ["predict", job.raster, "-o", str(vector), "-m", job.model, "--device", "cpu",
