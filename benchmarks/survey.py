@@ -1,7 +1,7 @@
 """What a survey takes: memory over a thousand scenes, both cores of a machine, time a scene.
 
     python benchmarks/survey.py memory [--scenes 1000] [--model otsu]
-    python benchmarks/survey.py cores [--raster FILE] [--model buildings] [--words='--gsd native']
+    python benchmarks/survey.py cores [--raster FILE] [--gsd native] [--precision fp32]
     python benchmarks/survey.py overhead [--scenes 50] [--model buildings]
 
 `memory` prints the peak of each hundred scenes, as Linux counts it, and the last one's share of the
@@ -82,7 +82,7 @@ def cores(options: argparse.Namespace, folder: Path) -> None:
     """Print how much of the machine one process uses."""
     scene = options.raster or sample(folder / "sample", options.size)
     words = [str(GEOUNET), "batch", str(scene), "-o", str(folder / "out"), "-m", options.model]
-    words += options.words.split()
+    words += ["--gsd", options.gsd, "--precision", options.precision]
     spent = timed(words)
     there = len(os.sched_getaffinity(0))
     share = spent["cpu"] / (spent["wall"] * there)
@@ -117,7 +117,8 @@ def main() -> None:
     parser.add_argument("--scenes", type=int)
     parser.add_argument("--size", type=int, default=8192)
     parser.add_argument("--raster", type=Path, help="a long scene; a sample of --size else")
-    parser.add_argument("--words", default="", help="further options of `geounet batch`")
+    parser.add_argument("--gsd", default="model")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--model")
     options = parser.parse_args()
     usual = {"memory": (1000, "otsu"), "cores": (1, "buildings"), "overhead": (50, "buildings")}

@@ -24,7 +24,7 @@ KINDS = {
 }
 """Why a line may be left out."""
 
-NOT_RUN = {"cluster": 3, "data": 7, "hours": 25, "install": 10, "network": 7, "programs": 1}
+NOT_RUN = {"cluster": 3, "data": 7, "hours": 26, "install": 10, "network": 7, "programs": 1}
 """Lines that are left out, by kind: a new one is counted here, or finds a way to be run."""
 
 LANGUAGES = {*SHELL, "json", "python", "text", "toml"}

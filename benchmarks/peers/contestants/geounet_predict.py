@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from job import Job
 
 IMPORTS = ("geounet.survey.work", "geounet.predict", "geopandas", "pyogrio")
-"""What every run of ours imports before it begins; of the engines it takes only the one it needs."""
+"""What every run of ours imports before it begins; of the engines only one is needed."""
 
 
 def load(job: Job) -> Callable[[], Outcome]:
