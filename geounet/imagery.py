@@ -31,14 +31,24 @@ class Imagery:
         """
         self.folder = folder
         self.rasters = find_rasters([str(folder)])
-        self._stems = {Path(raster).stem: raster for raster in self.rasters}
+        self._stems: dict[str, list[str]] = {}
+        for raster in self.rasters:
+            self._stems.setdefault(Path(raster).stem, []).append(raster)
 
     def get(self, name: PurePosixPath) -> str | None:
-        """Return the raster of a safe name with or without its suffix, None when there is none."""
+        """Return the raster of a safe name with or without its suffix, None when there is none.
+
+        Raises:
+            AnnotationError: several have the name but for their suffixes.
+        """
         path = self.folder / name
         if path.is_file():
             return str(path)
-        return self._stems.get(name.name) if len(name.parts) == 1 else None
+        found = self._stems.get(name.name, []) if len(name.parts) == 1 else []
+        if len(found) > 1:
+            both = " and ".join(Path(raster).name for raster in found[:2])
+            raise AnnotationError(f"{self.folder}: {name} may be {both}; name it with its suffix")
+        return found[0] if found else None
 
     def find(self, names: Iterable[PurePosixPath], source: Path) -> dict[PurePosixPath, str]:
         """Return the rasters of all names.

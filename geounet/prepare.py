@@ -232,11 +232,13 @@ def read(
         RasterError: it cannot be opened, or names its bands otherwise.
     """
     opening = partial(open_imagery, raster, allow_vrt=options.allow_vrt, failures=failures)
-    reader = opening(bands=options.bands)
-    bands = named_bands(reader.info, card) if options.bands is None else None
-    if bands is None or bands == reader.info.bands:
-        return reader
-    reader.close()
+    with ExitStack() as stack:
+        reader = opening(bands=options.bands)
+        stack.callback(reader.close)
+        bands = named_bands(reader.info, card) if options.bands is None else None
+        if bands is None or bands == reader.info.bands:
+            stack.pop_all()
+            return reader
     numbers = ",".join(map(str, bands))
     log.warning(
         "%s: takes bands %s, which the file calls %s; --bands chooses others",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import shutil
+from pathlib import Path, PurePosixPath
 
 import geopandas
 import numpy as np
@@ -19,7 +20,8 @@ from rasterio.windows import Window
 from geounet.annotations.coco import parse_shapes
 from geounet.annotations.shapes import draw, ellipse, fault
 from geounet.annotations.via import is_via, parse_via
-from geounet.errors import GeounetError
+from geounet.errors import AnnotationError, GeounetError
+from geounet.imagery import Imagery
 
 PATH = Path("regions.json")
 SHAPE = (20, 30)
@@ -144,6 +146,15 @@ def test_masks_of_other_classes_are_not_mixed(images, tmp_path, capsys):
     (images / "b.tif").write_bytes((images / "a.tif").read_bytes())
     assert run(other, images, tmp_path, "--class-by", "kind")[0] == 2
     assert "masks beside it are of road, roof, these of roof" in capsys.readouterr().err
+
+
+def test_a_name_that_two_images_have_is_refused(images, tmp_path):
+    """Where the suffix is left out and does not tell, none is taken for the other."""
+    assert Imagery(images).get(PurePosixPath("a")) == str(images / "a.tif")
+    shutil.copy(images / "a.tif", images / "a.tiff")
+    with pytest.raises(AnnotationError, match=r"a may be a\.tif and a\.tiff"):
+        Imagery(images).get(PurePosixPath("a"))
+    assert Imagery(images).get(PurePosixPath("a.tif")) == str(images / "a.tif")
 
 
 def test_missing_images_are_listed_at_the_end(images, tmp_path, capsys):

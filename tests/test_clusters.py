@@ -1,7 +1,10 @@
 """Clusters: scores that are scikit-learn's, a number that is chosen by a stated rule, no order."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from sklearn.datasets import make_blobs
 from sklearn.metrics import (
     adjusted_rand_score,
@@ -10,6 +13,7 @@ from sklearn.metrics import (
     silhouette_samples,
 )
 
+from geounet.embeddings.charts import _bars
 from geounet.embeddings.choose import agreement, knee, settle
 from geounet.embeddings.clusters import ClusterOptions, cluster
 from geounet.embeddings.names import name_clusters
@@ -65,6 +69,19 @@ def test_clusters_are_numbered_by_size():
     """Cluster 0 is the largest."""
     sizes = np.bincount(cluster(VECTORS[np.r_[:200, np.flatnonzero(TRUTH == 2)]]).labels)
     assert (np.diff(sizes) <= 0).all()
+
+
+def test_bars_of_many_clusters_stay_within_the_chart():
+    """However many there are, each has its share of the height, and none lies over another."""
+    scores = np.random.default_rng(0).uniform(0, 1, 1200)
+    axes = Figure().add_subplot()
+    _bars(axes, SimpleNamespace(k=120, labels=np.arange(1200) % 120, silhouette=scores), ["x"] * 20)
+    spans = [each.get_paths()[0].vertices[:, 1] for each in axes.collections]
+    lows, highs = (np.array([part(span) for span in spans]) for part in (np.min, np.max))
+    assert len(spans) == 120
+    assert (highs > lows).all()
+    assert (highs[1:] <= lows[:-1]).all()
+    assert lows.min() > -1e-9
 
 
 def test_silhouettes_are_those_of_scikit_learn():

@@ -556,6 +556,18 @@ def nine(folder, make_raster, array, seeds=range(9)):
         Path(make_raster(part, transform=there, name="x.tif")).rename(folder / f"s{at % 9}.tif")
 
 
+def test_embeddings_of_what_is_kept_are_refused_with_their_cure(make_raster, tmp_path):
+    """A second run goes on with what is kept, which has no embeddings; nobody typed --resume."""
+    folder, out = tmp_path / "sheets", tmp_path / "o.gpkg"
+    folder.mkdir()
+    nine(folder, make_raster, blobs((160, 190)))
+    scenes = find_scenes([str(folder)])
+    survey_whole(scenes, out, SurveyOptions(predict=options(outline="pixel")))
+    wanted = options(outline="pixel", embeddings=tmp_path / "e.parquet")
+    with pytest.raises(OptionError, match=r"embeddings are not; pass --overwrite"):
+        survey_whole(scenes, out, SurveyOptions(predict=wanted))
+
+
 @pytest.mark.parametrize(
     ("change", "sides"),
     [

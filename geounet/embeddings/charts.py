@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _STEPS = 400
 """Heights at which the silhouettes of a cluster are drawn, at most."""
 
-_GAP = 0.012
+_GAP, _GAPS = 0.012, 0.25
 """Of the height of a chart, between clusters."""
 
 _MOST_NAMED = 20
@@ -124,13 +124,13 @@ def draw_examples(
 def _bars(axes: Axes, found: Clusters, names: Sequence[str]) -> None:
     """Draw the silhouettes of each cluster, highest on top, one block above the other."""
     total = np.count_nonzero(np.isfinite(found.silhouette))
-    top = 1.0
+    top, gap = 1.0, min(_GAP, _GAPS / found.k)
     for cluster in range(found.k):
         scores = np.sort(found.silhouette[found.labels == cluster])
         scores = scores[np.isfinite(scores)]
         if not len(scores):
             continue
-        tall = len(scores) / total * (1 - _GAP * (found.k - 1))
+        tall = len(scores) / total * (1 - gap * (found.k - 1))
         drawn = np.quantile(scores, np.linspace(0, 1, min(len(scores), _STEPS) + 1))
         heights = np.linspace(top - tall, top, len(drawn))
         axes.fill_betweenx(heights, 0, drawn, color=colour_of(cluster), lw=0, step="mid")
@@ -140,7 +140,7 @@ def _bars(axes: Axes, found: Clusters, names: Sequence[str]) -> None:
                 xycoords=("axes fraction", "data"), textcoords="offset points", ha="right",
                 va="center", fontsize=8, color=INK, annotation_clip=False,
             )  # fmt: skip
-        top -= tall + _GAP
+        top -= tall + gap
     axes.axvline(0, color=QUIET, lw=0.8)
     if total:
         mean = float(np.nanmean(found.silhouette))

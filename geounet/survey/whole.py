@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from geounet.errors import SurveyError
+from geounet.errors import OptionError, SurveyError
 from geounet.footprints.origin import origin_of
 from geounet.kept import Kept
 from geounet.outputs import check_target
@@ -101,6 +101,11 @@ def surface_of(
     report = _report(out)
     asked = replace(options.predict, on_error="fail" if options.max_errors == 0 else "skip")
     kept = None if asked.overwrite else Kept.beside(out)
+    if kept is not None and asked.embeddings is not None:
+        raise OptionError(
+            f"{out}: what it is made of is kept, embeddings are not; pass --overwrite to make all "
+            "of it again, or leave --embeddings out"
+        )
     if kept is not None:  # then the same command again does what is new
         asked = replace(asked, resume=True)
     for path, suffix in ((out, SUFFIX), (report, ".jsonl")):
