@@ -14,6 +14,7 @@ from geounet.cli.main import main
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
+from geounet import prepare
 from geounet.card import ModelCard
 from geounet.errors import RasterError
 from geounet.fit import named_bands
@@ -163,6 +164,26 @@ def test_bands_are_known_by_their_names(tmp_path, names, expected):
     with open_raster(path) as reader:
         assert reader.info.count == 4
         assert named_bands(reader.info, CARD) == expected
+
+
+def test_a_raster_that_is_refused_is_closed(tmp_path, monkeypatch):
+    """Its handle is given back although nobody else knows of it yet."""
+    pixels = np.full((3, 32, 32), 90, np.uint8)
+    names = ("NIR", "Red", "Green")
+    path = written(tmp_path / "a.tif", pixels, Affine(0.3, 0, 5e5, 0, -0.3, 5e6), names=names)
+    opened = []
+
+    def opening(*words, _open=prepare.open_imagery, **options):
+        reader = _open(*words, **options)
+        close = reader.close
+        monkeypatch.setattr(reader, "close", lambda: opened.remove(reader) or close())
+        opened.append(reader)
+        return reader
+
+    monkeypatch.setattr(prepare, "open_imagery", opening)
+    with pytest.raises(RasterError, match="calls its bands"):
+        prepare.read(path, CARD, prepare.InferenceOptions())
+    assert not opened
 
 
 def test_an_alpha_band_stays_one(tmp_path):
